@@ -1,0 +1,46 @@
+# One word per chore; CI uses the same words. Needs Python >= 3.11 with venv, and nothing else.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+STAMP   = $(VENV)/.installed
+
+.PHONY: help setup demo serve test check format compile clean
+
+help:  ## list the chores
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+setup: $(STAMP)  ## install everything into .venv
+
+$(STAMP): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+demo: setup  ## a sample app, real traffic, its dashboard (ONCE=1: show it and exit)
+	@$(BIN)/python -m local demo $(if $(ONCE),--once)
+
+serve: setup  ## the service on port 3000, data kept in .data
+	@$(BIN)/python -m local serve --data .data
+
+test: setup  ## every test that needs neither Docker nor a browser
+	$(BIN)/python -m pytest -m "not container and not browser"
+
+check: setup  ## lint, format, types, import floors, pinned requirements
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m local.requirements --check
+
+format: setup  ## let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+compile: setup  ## pin requirements anew from pyproject.toml
+	$(BIN)/python -m local.requirements
+
+clean:  ## remove what the chores made
+	rm -rf $(VENV) .venv-* .aws-sam dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
