@@ -1,0 +1,186 @@
+"""moto's DynamoDB as a WSGI app, and its tables as plain values: the only file that knows moto's insides.
+
+Those insides are `dynamodb_backends`, `Table.items`, `Item` and `DynamoType` of moto 5.2; `tests/local/test_engine.py`
+pins what is relied upon.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import os
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault(
+    "MOTO_DISABLE_GLOBAL_CORS", "true"
+)  # no web page may read a database on the loopback; read at import
+
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType, Item
+from moto.moto_server.werkzeug_app import create_backend_app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from wsgiref.types import WSGIApplication
+
+    Attributes = dict[str, Any]
+
+REGION = "us-east-1"
+# Every caller sees the same tables, whatever region or key it signed with (DynamoDB Local's -sharedDb).
+AUTHORIZATION = (
+    f"AWS4-HMAC-SHA256 Credential=local/20000101/{REGION}/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
+)
+
+
+class Engine:
+    """One in-memory DynamoDB. Not thread-safe: its owner holds a lock around every call."""
+
+    def __init__(self) -> None:
+        self._backend = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION]
+        self._app: WSGIApplication = create_backend_app("dynamodb")
+
+    def clear(self) -> None:
+        """Forget every table."""
+        self._backend.reset()
+
+    def call(self, operation: str, body: bytes) -> tuple[str, list[tuple[str, str]], bytes]:
+        """Do one DynamoDB operation: its JSON body in, status line, headers and JSON body out."""
+        environ: dict[str, Any] = {
+            "REQUEST_METHOD": "POST",
+            "PATH_INFO": "/",
+            "QUERY_STRING": "",
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "CONTENT_TYPE": "application/x-amz-json-1.0",
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_HOST": f"dynamodb.{REGION}.amazonaws.com",
+            "wsgi.url_scheme": "http",
+            "wsgi.version": (1, 0),
+            "wsgi.errors": io.StringIO(),
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+            "HTTP_AUTHORIZATION": AUTHORIZATION,
+            "HTTP_X_AMZ_TARGET": f"DynamoDB_20120810.{operation}",
+        }
+        started: list[Any] = []
+
+        def start_response(status: str, lines: list[tuple[str, str]], *_: Any) -> Callable[[bytes], object]:
+            started[:] = [status, lines]
+            return lambda _: None
+
+        answer = self._app(environ, start_response)
+        try:
+            payload = b"".join(answer)
+        finally:
+            close = getattr(answer, "close", None)
+            if close:
+                close()
+        return started[0], started[1], payload
+
+    def tables(self) -> list[str]:
+        """The names of all tables."""
+        return list(self._backend.tables)
+
+    def ttl_attribute(self, table: str) -> str | None:
+        """The attribute after which items of a table expire, or None."""
+        ttl: dict[str, str] = self._backend.tables[table].ttl
+        return ttl.get("AttributeName") if ttl["TimeToLiveStatus"] in ("ENABLED", "ENABLING") else None
+
+    def key(self, table: str, attributes: Attributes) -> Attributes | None:
+        """The key attributes among these; None when the table or one of them is missing."""
+        found = self._backend.tables.get(table)
+        if found is None or any(name not in attributes for name in found.table_key_attrs):
+            return None
+        return {name: attributes[name] for name in found.table_key_attrs}
+
+    def items(self, table: str) -> Iterator[Attributes]:
+        """The attributes of every item as on the wire (binary as base64), in no particular order."""
+        found = self._backend.tables[table]
+        for value in found.items.values():
+            for item in value.values() if found.has_range_key else (value,):
+                yield _attributes(item)
+
+    def get(self, table: str, key: Attributes) -> Attributes | None:
+        """One item's attributes as on the wire, or None."""
+        item = _find(self._backend.tables[table], key)
+        return _attributes(item) if item is not None else None
+
+    def put(self, table: str, attributes: Attributes) -> None:
+        """Set one item, unconditionally and unchecked."""
+        found = self._backend.tables[table]
+        hash_key, range_key = _keys(found, attributes)
+        _set(found, attributes, Item(hash_key, range_key, attributes))
+
+    def delete(self, table: str, key: Attributes) -> None:
+        """Remove one item if it is there."""
+        _set(self._backend.tables[table], key, None)
+
+    @contextlib.contextmanager
+    def only(self, affected: list[tuple[str, Attributes]]) -> Iterator[None]:
+        """Within this block tables hold nothing but the affected items (table, key); what becomes of them is kept.
+
+        moto copies a whole table for each item of a transaction, to be able to roll back: seconds a call at 10,000
+        items. A transaction touches only the items it names, so it may as well see tables of just these.
+        """
+        whole = {name: self._backend.tables[name] for name, _ in affected}
+        items = {name: table.items for name, table in whole.items()}
+        found = [(name, key, _find(whole[name], key)) for name, key in affected]
+        for table in whole.values():
+            table.items = defaultdict(dict)
+        for name, key, item in found:
+            _set(whole[name], key, item)
+        try:
+            yield
+        finally:
+            after = [(name, key, _find(self._backend.tables[name], key)) for name, key in affected]
+            for name, table in whole.items():  # a roll-back has put moto's copy in the table's place
+                table.items = items[name]
+                self._backend.tables[name] = table
+            for name, key, item in after:
+                _set(whole[name], key, item)
+
+
+def _keys(table: Any, attributes: Attributes) -> tuple[DynamoType, DynamoType | None]:
+    hash_key = DynamoType(attributes[table.hash_key_attr])
+    return hash_key, DynamoType(attributes[table.range_key_attr]) if table.has_range_key else None
+
+
+def _find(table: Any, key: Attributes) -> Any:
+    hash_key, range_key = _keys(table, key)
+    value = table.items.get(hash_key)
+    return value if value is None or range_key is None else value.get(range_key)
+
+
+def _set(table: Any, key: Attributes, item: Any) -> None:
+    hash_key, range_key = _keys(table, key)
+    if range_key is None:
+        if item is None:
+            table.items.pop(hash_key, None)
+        else:
+            table.items[hash_key] = item
+    elif item is not None:
+        table.items[hash_key][range_key] = item
+    elif hash_key in table.items:
+        table.items[hash_key].pop(range_key, None)
+
+
+def _attributes(item: Any) -> Attributes:
+    return {name: _wire(value) for name, value in item.attrs.items()}
+
+
+def _wire(typed: Any) -> Attributes:
+    """A value as on the wire. Not moto's own: that one leaves binary within lists and maps as bytes."""
+    value = typed.value
+    if isinstance(value, bytes):
+        value = base64.b64encode(value).decode()
+    elif isinstance(value, dict):
+        value = {name: _wire(inner) for name, inner in value.items()}
+    elif isinstance(value, list):
+        value = [_wire(inner) if isinstance(inner, DynamoType) else inner for inner in value]
+    return {typed.type: value}
