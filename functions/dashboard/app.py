@@ -1,0 +1,213 @@
+"""GET /dashboard, /raw_logs and the web page: query, fold, answer."""
+
+from __future__ import annotations
+
+import mimetypes
+import time
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Query, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from analytics.cursor import Cursor
+from analytics.errors import NotFound
+from analytics.export import Row, row, to_csv, to_ndjson
+from analytics.filter import Filter
+from analytics.model import MAX_AHEAD_US, Address, isoformat
+from analytics.report import report
+from analytics.runtime import lambda_handler
+from analytics.store import KeyRecord
+from analytics.summary import DAY, HOUR, SECOND, Summary
+from analytics.timeline import Period, Range, parse_range
+from analytics.web import Service, application, authorized
+
+DEADLINE = 20.0  # seconds of folding before an answer says how far it got; the gateway gives up after 30
+PAGE_DEADLINE = 8.0  # seconds of looking for raw logs before a page is cut short
+STATIC = Path(__file__).parent / "static"
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
+_DAY_US = DAY * SECOND
+
+
+class Asked(BaseModel):
+    """What both questions can be narrowed to. A name that is not known is refused: a mistyped filter would lie."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start_date: str | None = Field(None, description="date or datetime in ISO 8601, UTC where it has no offset")
+    end_date: str | None = Field(None, description="the same; a date includes all of that day, a datetime is excluded")
+    method: str | None = None
+    status_code: int | None = Field(None, ge=100, le=599)
+    endpoint: str | None = None
+    consumer: str | None = None
+
+    @property
+    def range(self) -> Range:
+        """The range of time that is asked about."""
+        return parse_range(self.start_date, self.end_date)
+
+
+class DashboardQuery(Asked):
+    """The dashboard's parameters; `endpoint` is matched whole."""
+
+    period: Period = Period.daily
+    top: int = Field(10, ge=1, le=1000, description="length of the ranked lists")
+
+    def filter(self) -> Filter:
+        """The logs that are asked about."""
+        return Filter(
+            self.range,
+            method=self.method,
+            endpoint=self.endpoint,
+            status_code=self.status_code,
+            consumer=self.consumer,
+        )
+
+
+class LogsQuery(Asked):
+    """The parameters of the raw logs; `endpoint` is matched anywhere in it, process times are milliseconds."""
+
+    ip: Address | None = None
+    process_time_min: float | None = Field(None, ge=0, allow_inf_nan=False)
+    process_time_max: float | None = Field(None, ge=0, allow_inf_nan=False)
+    limit: int = Field(100, ge=1, le=1000)
+    cursor: str | None = Field(None, max_length=256)
+
+    def filter(self) -> Filter:
+        """The logs that are asked about."""
+        return Filter(
+            self.range,
+            method=self.method,
+            endpoint_contains=self.endpoint,
+            status_code=self.status_code,
+            consumer=self.consumer,
+            ip=self.ip,
+            shortest=_microseconds(self.process_time_min),
+            longest=_microseconds(self.process_time_max),
+        )
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application over a service."""
+    app = application("dashboard")
+    reader = Depends(authorized(service, "read"))
+
+    @app.get("/dashboard", tags=["insights"])
+    async def dashboard(asked: Annotated[DashboardQuery, Query()], key: KeyRecord = reader) -> JSONResponse:
+        """How the API is doing: every block of the dashboard over a range of time."""
+        wanted = asked.filter()
+        summary, complete = summarize(service, key.stream, wanted, asked.period)
+        blocks = report(summary, wanted.range, asked.period, asked.top)
+        blocks["range"] = {
+            "start": None if wanted.range.start is None else isoformat(wanted.range.start),
+            "end": None if wanted.range.end is None else isoformat(wanted.range.end),
+            "period": asked.period,
+            "complete": complete,
+        }
+        return JSONResponse(blocks | {"unavailable": {}}, headers={"Cache-Control": "no-store"})
+
+    @app.get("/raw_logs", tags=["insights"])
+    async def raw_logs(request: Request, asked: Annotated[LogsQuery, Query()], key: KeyRecord = reader) -> Response:
+        """The logs themselves, newest received first.
+
+        While there may be more, the `Link` header names the next page. `Accept: text/csv` or `application/x-ndjson`
+        gives the same page as a file.
+        """
+        rows, following = page(service, key.stream, asked.filter(), asked.limit, asked.cursor)
+        headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+        if following:
+            url = request.url.include_query_params(cursor=following)
+            headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+        return _as(request.headers.get("accept", ""), rows, headers)
+
+    @app.get("/health", tags=["service"])
+    async def health() -> JSONResponse:
+        """Whether the function runs, and what time it is there. It looks at no table."""
+        return JSONResponse({"status": "ok", "time": isoformat(service.now())}, headers={"Cache-Control": "no-store"})
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> Response:
+        return static("index.html")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return static("docs.html")
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        return static("openapi.json")
+
+    @app.get("/assets/{name}", include_in_schema=False)
+    async def asset(name: str) -> Response:
+        return static(name)
+
+    return app
+
+
+def summarize(service: Service, stream: str, wanted: Filter, period: Period) -> tuple[Summary, bool]:
+    """A summary of the logs that are wanted, and whether it is of all of them: a deadline may have cut it short."""
+    summary = Summary(60 if period is Period.minutely else HOUR)
+    late = time.monotonic() + DEADLINE
+    for stored in service.logs.since(stream, _first_receipt(wanted.range)):
+        if time.monotonic() > late:
+            return summary, False
+        summary.receive(stored.batch.counts, stored.received)
+        summary.add(wanted.apply(stored.batch))
+    return summary, True
+
+
+def page(service: Service, stream: str, wanted: Filter, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
+    """At most `limit` logs that are wanted, newest received first, and the cursor of the next page if there is one.
+
+    A page may be short, even empty, and still have a next one: when few logs match, a deadline ends the search.
+    """
+    after = Cursor.decode(cursor) if cursor else None
+    rows: list[Row] = []
+    late = time.monotonic() + PAGE_DEADLINE
+    for stored in service.logs.newest(stream, after.sort_key if after else None, _first_receipt(wanted.range)):
+        for position in reversed(wanted.positions(stored.batch)):
+            if after and stored.sort_key == after.sort_key and position >= after.position:
+                continue
+            if len(rows) == limit:
+                return rows, str(rows[-1]["id"])
+            rows.append(row(stored.sort_key, stored.batch, position))
+        if time.monotonic() > late:
+            return rows, Cursor(stored.sort_key, 0).encode()
+    return rows, None
+
+
+def _first_receipt(asked: Range) -> int | None:
+    """The start of the first day on which a log of the range can have been received: none comes before its time."""
+    return None if asked.start is None else (asked.start - MAX_AHEAD_US) // _DAY_US * _DAY_US
+
+
+def _as(accept: str, rows: list[Row], headers: dict[str, str]) -> Response:
+    if "text/csv" in accept:
+        headers["Content-Disposition"] = 'attachment; filename="logs.csv"'
+        return Response(to_csv(rows), headers=headers, media_type="text/csv")
+    if "application/x-ndjson" in accept:
+        return Response(to_ndjson(rows), headers=headers, media_type="application/x-ndjson")
+    return JSONResponse(rows, headers=headers)
+
+
+def static(name: str) -> Response:
+    """A file of the web page, from anywhere below `static`. Raises NotFound for any other name."""
+    file = next((file for file in STATIC.rglob("*") if file.name == name and file.is_file()), None)
+    if file is None:
+        raise NotFound("There is no such file")
+    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Response(file.read_bytes(), headers=PAGE_HEADERS, media_type=media_type)
+
+
+def _microseconds(milliseconds: float | None) -> int | None:
+    return None if milliseconds is None else round(milliseconds * 1000)
+
+
+handler = lambda_handler(create_app)

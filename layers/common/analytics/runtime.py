@@ -1,0 +1,52 @@
+"""How an application becomes a Lambda handler: the only user of Mangum."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI
+from mangum import Mangum
+
+from analytics.settings import Settings, on_lambda
+from analytics.web import Service
+
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+def lambda_handler(create_app: Callable[[Service], FastAPI]) -> Handler:
+    """The handler of a function, over the service that the environment describes.
+
+    On Lambda the application is made now, so that the work falls into the init phase; elsewhere at the first event, so
+    that importing a function does nothing. Handlers may be called from several threads at once.
+    """
+    made: list[Mangum] = []
+    lock = threading.Lock()
+
+    def make() -> Mangum:
+        with lock:
+            if not made:
+                _ensure_event_loop()
+                made.append(Mangum(create_app(Service.connect(Settings.from_environment())), lifespan="off"))
+        return made[0]
+
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        mangum = made[0] if made else make()
+        _ensure_event_loop()
+        return mangum(event, context)
+
+    if on_lambda():
+        make()
+    return handler
+
+
+_local = threading.local()
+
+
+def _ensure_event_loop() -> None:
+    """Give this thread the event loop that Mangum asks asyncio for."""
+    if not hasattr(_local, "loop"):
+        _local.loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(_local.loop)

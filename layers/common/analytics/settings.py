@@ -1,0 +1,58 @@
+"""What the environment says, read once into one value: the only place that looks at it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+RAW_RETENTION_DAYS = 90
+SUMMARY_RETENTION_DAYS = 400
+
+
+class MissingSetting(RuntimeError):
+    """A variable that must be there is not, or has no value; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of the service. Retention is in days."""
+
+    logs_table: str
+    keys_table: str
+    signup_token: str | None = None  # None: anybody may create a key
+    raw_retention_days: int = RAW_RETENTION_DAYS
+    summary_retention_days: int = SUMMARY_RETENTION_DAYS
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """The settings in LOGS_TABLE, KEYS_TABLE, SIGNUP_TOKEN, RAW_RETENTION_DAYS and SUMMARY_RETENTION_DAYS.
+
+        Raises MissingSetting when a table is not named, ValueError when a number is none.
+        """
+        return cls(
+            logs_table=_required(environ, "LOGS_TABLE"),
+            keys_table=_required(environ, "KEYS_TABLE"),
+            signup_token=environ.get("SIGNUP_TOKEN") or None,
+            raw_retention_days=_days(environ, "RAW_RETENTION_DAYS", RAW_RETENTION_DAYS),
+            summary_retention_days=_days(environ, "SUMMARY_RETENTION_DAYS", SUMMARY_RETENTION_DAYS),
+        )
+
+
+def on_lambda(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process is a Lambda function's."""
+    return "AWS_LAMBDA_FUNCTION_NAME" in environ
+
+
+def _required(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name)
+    if not value:
+        raise MissingSetting(f"the environment variable {name} must name a DynamoDB table")
+    return value
+
+
+def _days(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"the environment variable {name} must be a whole number of days, at least 1, not {text!r}")
+    return int(text)

@@ -1,0 +1,6 @@
+"""The tables in DynamoDB: the only code that talks to AWS."""
+
+from analytics.store.keys import KeyRecord, KeyTable
+from analytics.store.logs import LogTable
+
+__all__ = ["KeyRecord", "KeyTable", "LogTable"]

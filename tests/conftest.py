@@ -1,0 +1,124 @@
+"""Fixtures that more than one folder of tests uses: tables on moto, the service over them, a clock that stands still."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from analytics.settings import Settings
+from analytics.store import KeyTable, LogTable
+from analytics.store.client import connect
+from analytics.web import Service
+from fastapi import FastAPI
+from functions.dashboard.app import create_app as create_dashboard
+from functions.ingest.app import create_app as create_ingest
+from functions.keys.app import create_app as create_keys
+from moto import mock_aws
+from starlette.testclient import TestClient
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1")
+
+SETTINGS = Settings(logs_table="logs", keys_table="keys")
+NOON = 1_763_985_600_000_000  # 2025-11-24T12:00:00Z, in microseconds since 1970
+
+_client: list[DynamoDBClient] = []
+
+
+def shared_client() -> DynamoDBClient:
+    """One client for all tests: making one takes ten times as long as a test."""
+    if not _client:
+        with mock_aws():
+            _client.append(connect())
+    return _client[0]
+
+
+def create_tables(client: DynamoDBClient) -> None:
+    """The two tables, as template.yaml describes them."""
+    for name, keys in (("logs", ("api_key", "timestamp")), ("keys", ("key_hash",))):
+        client.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            KeySchema=[
+                {"AttributeName": key, "KeyType": kind}  # type: ignore[typeddict-item]
+                for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+            ],
+        )
+
+
+@pytest.fixture
+def dynamodb() -> Iterator[DynamoDBClient]:
+    """Empty tables on moto."""
+    with mock_aws():
+        client = shared_client()
+        create_tables(client)
+        yield client
+
+
+@dataclass
+class Clock:
+    """A clock that moves when told; microseconds since 1970."""
+
+    at: int = NOON
+
+    def __call__(self) -> int:
+        """What time it is."""
+        return self.at
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.at += round(seconds * 1_000_000)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Noon."""
+    return Clock()
+
+
+@pytest.fixture
+def service(dynamodb: DynamoDBClient, clock: Clock) -> Service:
+    """The service over empty tables."""
+    return Service(SETTINGS, KeyTable(dynamodb, "keys"), LogTable(dynamodb, "logs"), clock)
+
+
+class Api:
+    """The three applications of a service as one, and a key to them."""
+
+    def __init__(self, service: Service) -> None:
+        self._clients = [_client_of(create, service) for create in (create_ingest, create_dashboard, create_keys)]
+        self.key = self.request("POST", "/generate_key").json()["api_key"]
+
+    def request(self, method: str, url: str, **options: Any) -> Any:
+        """The answer of the application that has this route, without a key."""
+        path = url.partition("?")[0]
+        ingest, dashboard, keys = self._clients
+        of = ingest if path.startswith("/track") else keys if "key" in path else dashboard
+        return of.request(method, url, **options)
+
+    def get(self, url: str, **options: Any) -> Any:
+        """GET with the key."""
+        return self.request("GET", url, **self._with_key(options))
+
+    def post(self, url: str, **options: Any) -> Any:
+        """POST with the key."""
+        return self.request("POST", url, **self._with_key(options))
+
+    def _with_key(self, options: dict[str, Any]) -> dict[str, Any]:
+        return options | {"headers": {"X-API-Key": self.key} | options.get("headers", {})}
+
+
+def _client_of(create: Callable[[Service], FastAPI], service: Service) -> TestClient:
+    return TestClient(create(service), raise_server_exceptions=False)
+
+
+@pytest.fixture
+def api(service: Service) -> Api:
+    """The HTTP API over empty tables."""
+    return Api(service)
