@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -59,14 +60,14 @@ class Database:
         operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")[2]
         # A browser always names its page's origin in a POST, an SDK never: no web page may read or write this database.
         if environ["REQUEST_METHOD"] != "POST" or not operation or "HTTP_ORIGIN" in environ or length > BODY_LIMIT:
-            status, headers, answer = _error("400 Bad Request", "ValidationException", "not a DynamoDB request")
+            status, answer = _error(400, "ValidationException", "not a DynamoDB request")
         else:
-            status, headers, answer = self.call(operation, body)
-        lines = [(name, value) for name, value in headers if name.lower() not in ("content-length", "connection")]
-        start_response(status, [*lines, ("Content-Length", str(len(answer)))])
+            status, answer = self.call(operation, body)
+        headers = [("Content-Type", "application/x-amz-json-1.0"), ("Content-Length", str(len(answer)))]
+        start_response(f"{status} {HTTPStatus(status).phrase}", headers)
         return [answer]
 
-    def call(self, operation: str, body: bytes) -> tuple[str, list[tuple[str, str]], bytes]:
+    def call(self, operation: str, body: bytes) -> tuple[int, bytes]:
         """Do one operation; it is in the journal when this returns with status 200."""
         request = _parse(body)
         with self._lock:
@@ -81,7 +82,7 @@ class Database:
                     result = self._engine.call(operation, body)
             else:
                 result = self._engine.call(operation, body)
-            if result[0].startswith("200"):
+            if result[0] == 200:
                 changes = self._state(affected)
                 if operation in SCHEMA_CALLS:
                     changes.append({"call": operation, "body": request})
@@ -91,7 +92,7 @@ class Database:
                         self._journal.append(changes)
                     except OSError as error:
                         self._apply(before)
-                        return _error("500 Internal Server Error", "InternalServerError", f"not kept: {error}")
+                        return _error(500, "InternalServerError", f"not kept: {error}")
                     if self._journal.wants_compaction:
                         self._journal.compact(self._snapshot())
             return result
@@ -162,9 +163,9 @@ def _affected(operation: str, request: dict[str, Any]) -> list[tuple[str, dict[s
     return []
 
 
-def _error(status: str, code: str, message: str) -> tuple[str, list[tuple[str, str]], bytes]:
+def _error(status: int, code: str, message: str) -> tuple[int, bytes]:
     body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message}
-    return status, [("Content-Type", "application/x-amz-json-1.0")], json.dumps(body).encode()
+    return status, json.dumps(body).encode()
 
 
 class _Requests(WSGIRequestHandler):

@@ -1,38 +1,45 @@
-"""moto's DynamoDB as a WSGI app, and its tables as plain values: the only file that knows moto's insides.
+"""moto's DynamoDB as a function, and its tables as plain values: the only file that knows moto's insides.
 
-Those insides are `dynamodb_backends`, `Table.items`, `Item` and `DynamoType` of moto 5.2; `tests/local/test_engine.py`
-pins what is relied upon.
+Those insides are `DynamoHandler`, `dynamodb_backends`, `Table.items`, `Item` and `DynamoType` of moto 5.2;
+`tests/local/test_engine.py` pins what is relied upon.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import io
-import os
+import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-os.environ.setdefault(
-    "MOTO_DISABLE_GLOBAL_CORS", "true"
-)  # no web page may read a database on the loopback; read at import
-
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.core.request import Request
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
-from moto.moto_server.werkzeug_app import create_backend_app
+from moto.dynamodb.responses import DynamoHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from wsgiref.types import WSGIApplication
+    from collections.abc import Iterator
 
     Attributes = dict[str, Any]
 
 REGION = "us-east-1"
 # Every caller sees the same tables, whatever region or key it signed with (DynamoDB Local's -sharedDb).
-AUTHORIZATION = (
-    f"AWS4-HMAC-SHA256 Credential=local/20000101/{REGION}/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
-)
+SIGNED = f"AWS4-HMAC-SHA256 Credential=local/20000101/{REGION}/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
+ITEM_CALLS = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "BatchGetItem", "BatchWriteItem")
+
+
+class _Handler(DynamoHandler):
+    """moto's handler; but answers that carry items are JSON already, and go without its generic serialiser.
+
+    That one looks up the model's aliases for every attribute of every item, which is most of the time of a Query.
+    """
+
+    def serialized(self, action_result: Any) -> Any:
+        if isinstance(action_result.result, dict) and self._get_action() in ITEM_CALLS:
+            headers = {"Content-Type": "application/x-amz-json-1.0", **self.response_headers}
+            return 200, headers, json.dumps(action_result.result, default=_plain)
+        return super().serialized(action_result)
 
 
 class Engine:
@@ -40,48 +47,23 @@ class Engine:
 
     def __init__(self) -> None:
         self._backend = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION]
-        self._app: WSGIApplication = create_backend_app("dynamodb")
 
     def clear(self) -> None:
         """Forget every table."""
         self._backend.reset()
 
-    def call(self, operation: str, body: bytes) -> tuple[str, list[tuple[str, str]], bytes]:
-        """Do one DynamoDB operation: its JSON body in, status line, headers and JSON body out."""
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": "POST",
-            "PATH_INFO": "/",
-            "QUERY_STRING": "",
-            "SERVER_NAME": "localhost",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "CONTENT_TYPE": "application/x-amz-json-1.0",
-            "CONTENT_LENGTH": str(len(body)),
-            "HTTP_HOST": f"dynamodb.{REGION}.amazonaws.com",
-            "wsgi.url_scheme": "http",
-            "wsgi.version": (1, 0),
-            "wsgi.errors": io.StringIO(),
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-            "HTTP_AUTHORIZATION": AUTHORIZATION,
-            "HTTP_X_AMZ_TARGET": f"DynamoDB_20120810.{operation}",
+    def call(self, operation: str, body: bytes) -> tuple[int, bytes]:
+        """Do one DynamoDB operation: its JSON body in, HTTP status and JSON body out."""
+        headers = {
+            "Host": f"dynamodb.{REGION}.amazonaws.com",
+            "Content-Type": "application/x-amz-json-1.0",
+            "Authorization": SIGNED,
+            "X-Amz-Target": f"DynamoDB_20120810.{operation}",
         }
-        started: list[Any] = []
-
-        def start_response(status: str, lines: list[tuple[str, str]], *_: Any) -> Callable[[bytes], object]:
-            started[:] = [status, lines]
-            return lambda _: None
-
-        answer = self._app(environ, start_response)
-        try:
-            payload = b"".join(answer)
-        finally:
-            close = getattr(answer, "close", None)
-            if close:
-                close()
-        return started[0], started[1], payload
+        url = f"http://dynamodb.{REGION}.amazonaws.com/"
+        request = Request.from_primitives("POST", url, headers, body)
+        status, _, answer = _Handler.dispatch(request, url, headers)
+        return int(status), answer if isinstance(answer, bytes) else answer.encode()
 
     def tables(self) -> list[str]:
         """The names of all tables."""
@@ -184,3 +166,12 @@ def _wire(typed: Any) -> Attributes:
     elif isinstance(value, list):
         value = [_wire(inner) if isinstance(inner, DynamoType) else inner for inner in value]
     return {typed.type: value}
+
+
+def _plain(value: Any) -> Any:
+    """What json.dumps does not know: moto's values as on the wire, binary as base64."""
+    if isinstance(value, DynamoType):
+        return _wire(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"{type(value).__name__} in an answer of moto")
