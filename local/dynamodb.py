@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from local.address import listen, url
 from local.engine import Engine
 from local.journal import Journal
 
@@ -181,17 +182,16 @@ class _Requests(WSGIRequestHandler):
 class DatabaseServer:
     """A database served over HTTP by a thread, from entering to leaving a `with` block.
 
-    Raises OSError when the port is taken, JournalError when the folder can not be used.
+    Raises AddressError when the port is taken, JournalError when the folder can not be used.
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, folder: Path | None = None) -> None:
-        self._database = Database(folder)
-        try:
-            self._server = make_server(host, port, self._database, threaded=True, request_handler=_Requests)
-        except BaseException:
-            self._database.close()
-            raise
-        self.url = f"http://{host}:{self._server.server_port}"
+        with listen(host, port) as listener:  # the server makes its own copy
+            self._database = Database(folder)
+            self._server = make_server(
+                host, port, self._database, threaded=True, request_handler=_Requests, fd=listener.fileno()
+            )
+            self.url = url(listener)
         self._thread = threading.Thread(target=self._server.serve_forever, name="dynamodb", daemon=True)
 
     def __enter__(self) -> Self:
