@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from local import template
 from local.address import AddressError
+from local.demo import demonstration
 from local.dynamodb import DatabaseServer
 from local.journal import JournalError
 from local.service import MADE_UP, TEMPLATE, ServiceError, service
@@ -52,6 +53,13 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--dynamodb", metavar="URL", help="use this DynamoDB (DynamoDB Local, AWS, Alternator)")
     serve.add_argument("--template", type=Path, default=TEMPLATE, metavar="FILE", help="(default: template.yaml)")
 
+    show = commands.add_parser("demo", help="a sample app, real traffic, its dashboard in the terminal")
+    show.set_defaults(run=_demo)
+    show.add_argument("--once", action="store_true", help="show the dashboard and exit")
+    show.add_argument("--port", type=int, default=0, help="port of the service (default: a free one)")
+    show.add_argument("--requests", type=_count, default=300, metavar="N", help="1 to 5000 (default: %(default)s)")
+    show.add_argument("--data", type=Path, metavar="DIR", help="keep logs and keys in this folder (default: in memory)")
+
     database = commands.add_parser("dynamodb", help="serve only the database, with the template's tables")
     database.set_defaults(run=_database)
     database.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
@@ -74,6 +82,21 @@ def _serve(options: argparse.Namespace) -> int:
         )
         _wait()
     return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    with demonstration(options.port, options.requests, options.data) as complete:
+        if not options.once:
+            print("Ctrl-C stops.", flush=True)
+            _wait()
+    return 0 if complete else 1
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 5000:
+        raise argparse.ArgumentTypeError("from 1 to 5000")
+    return number
 
 
 def _database(options: argparse.Namespace) -> int:
