@@ -21,12 +21,12 @@ from local.event import InvalidResponseError, Request, Response, gateway_message
 from local.routes import Match, Routes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 
     from local.template import Function, Route
 
     Handler = Callable[[dict[str, Any], "Context"], Any]
-    Message = dict[str, Any]
+    Message = MutableMapping[str, Any]
 
 REQUEST_LIMIT = 10 * 1024 * 1024  # bytes of a body; HTTP API quota "payload size"
 HEADER_LIMIT = 10_240  # bytes; HTTP API quota "total combined size of request line and header values"

@@ -1,0 +1,107 @@
+"""template.yaml as values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from local.template import Function, Route, Table, TemplateError, read
+
+ROOT = Path(__file__).parents[2]
+STACK = Path(__file__).parent / "stack" / "template.yaml"
+
+
+def test_small_stack_is_read_whole() -> None:
+    """Tables, functions with resolved variables, routes and import paths come out as the template says."""
+    template = read(STACK)
+    assert template.tables == (
+        Table(
+            name="Items",
+            create={
+                "TableName": "Items",
+                "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+                "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+            },
+            ttl_attribute="ttl",
+        ),
+    )
+    assert template.functions == {
+        "Shop": Function(
+            name="Shop",
+            module="shop.app",
+            attribute="handler",
+            environment={"ITEMS_TABLE": "Items", "GREETING": "hello", "KEEP": "7 days in Items"},
+            timeout=5.0,
+            memory=256,
+        )
+    }
+    assert template.routes == (
+        Route("POST", "/echo/{name}", "Shop"),
+        Route("GET", "/meet", "Shop"),
+        Route("ANY", "/items/{id}", "Shop"),
+    )
+    assert template.import_paths == (str(STACK.parent),)
+
+
+def test_deployed_stack_serves_the_contract() -> None:
+    """The repository's template routes every path of the contract to the function that answers it."""
+    template = read(ROOT / "template.yaml")
+    assert {route.key: route.function for route in template.routes} == {
+        "POST /track": "IngestFunction",
+        "POST /track/batch": "IngestFunction",
+        "GET /dashboard": "DashboardFunction",
+        "GET /raw_logs": "DashboardFunction",
+        "GET /": "DashboardFunction",
+        "GET /docs": "DashboardFunction",
+        "GET /openapi.json": "DashboardFunction",
+        "GET /health": "DashboardFunction",
+        "GET /assets/{name}": "DashboardFunction",
+        "POST /generate_key": "KeysFunction",
+        "POST /rotate_key": "KeysFunction",
+        "DELETE /key": "KeysFunction",
+    }
+    assert {name: function.module for name, function in template.functions.items()} == {
+        "IngestFunction": "functions.ingest.app",
+        "DashboardFunction": "functions.dashboard.app",
+        "KeysFunction": "functions.keys.app",
+    }
+    for function in template.functions.values():
+        assert function.environment == {
+            "LOGS_TABLE": "LogsTable",
+            "KEYS_TABLE": "KeysTable",
+            "SIGNUP_TOKEN": "",
+            "RAW_RETENTION_DAYS": "90",
+            "SUMMARY_RETENTION_DAYS": "400",
+            "AWS_ENDPOINT_URL_DYNAMODB": "",
+        }
+        assert function.timeout < 30  # the HTTP API's own limit
+    assert [(table.name, table.ttl_attribute) for table in template.tables] == [
+        ("LogsTable", "ttl"),
+        ("KeysTable", "ttl"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Resources: {", "is not YAML"),
+        ("Parameters: {}", "has no Resources"),
+        ("- a list", "has no Resources"),
+        (STACK.read_text().replace("!Ref Greeting", "!Ref Nothing"), "!Ref Nothing: no such parameter or resource"),
+        (STACK.read_text().replace("!Ref Greeting", "!GetAtt Items.Arn"), "understands !Ref and !Sub"),
+    ],
+)
+def test_what_is_not_understood_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    """A template that can not be read, or says what only AWS understands in a variable, is refused in one sentence."""
+    file = tmp_path / "template.yaml"
+    file.write_text(text)
+    with pytest.raises(TemplateError, match=message):
+        read(file)
+
+
+def test_missing_template_is_named(tmp_path: Path) -> None:
+    """A template that is not there is named in the error."""
+    with pytest.raises(TemplateError, match=r"nowhere\.yaml: No such file"):
+        read(tmp_path / "nowhere.yaml")
