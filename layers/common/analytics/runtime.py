@@ -16,8 +16,13 @@ from analytics.web import Service
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
-def lambda_handler(create_app: Callable[[Service], FastAPI]) -> Handler:
-    """The handler of a function, over the service that the environment describes.
+def connect() -> Service:
+    """The service that the environment describes."""
+    return Service.connect(Settings.from_environment())
+
+
+def lambda_handler(create_app: Callable[[Service], FastAPI], connect: Callable[[], Service] = connect) -> Handler:
+    """The handler of a function, over the service that `connect` gives.
 
     On Lambda the application is made now, so that the work falls into the init phase; elsewhere at the first event, so
     that importing a function does nothing. Handlers may be called from several threads at once.
@@ -29,7 +34,7 @@ def lambda_handler(create_app: Callable[[Service], FastAPI]) -> Handler:
         with lock:
             if not made:
                 _ensure_event_loop()
-                made.append(Mangum(create_app(Service.connect(Settings.from_environment())), lifespan="off"))
+                made.append(Mangum(create_app(connect()), lifespan="off"))
         return made[0]
 
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

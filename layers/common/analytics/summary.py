@@ -14,13 +14,12 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from itertools import compress
 from typing import Any
 
 from pydantic_core import from_json
 
-from analytics.batch import Batch, Cell, Coded, Counts
+from analytics.batch import Batch, Cell, Counts
 from analytics.histogram import BITS, bucket_of
 
 SECOND = 1_000_000  # microseconds
@@ -74,13 +73,14 @@ class Window:
 class _Pending:
     """Logs of one slot that are gathered but not yet counted."""
 
-    __slots__ = ("addresses", "cells", "consumers", "durations", "weighted")
+    __slots__ = ("addresses", "cells", "consumers", "durations", "weighted", "weighted_addresses")
 
     def __init__(self) -> None:
         self.cells: list[int] = []
         self.durations: list[int] = []
         self.weighted: list[tuple[int, int, int]] = []  # (cell, duration, weight) where a log stands for more than one
-        self.addresses: Counter[str] = Counter()
+        self.addresses: list[str | None] = []
+        self.weighted_addresses: Counter[str] = Counter()
         self.consumers: Counter[tuple[str, int]] = Counter()
 
 
@@ -139,8 +139,14 @@ class Summary:
             pending.cells += compress(cells, single)
             pending.durations += compress(durations, single)
             pending.weighted += [row for row in zip(cells, durations, weights, strict=True) if row[2] != 1]
-        for address, requests in _by_value(batch.addresses, weights):
-            pending.addresses[address] += requests
+        if batch.addresses:
+            addresses = [batch.addresses.values[i] for i in batch.addresses.ids]
+            if weights is None:
+                pending.addresses += addresses
+            else:
+                for address, weight in zip(addresses, weights, strict=True):
+                    if address is not None:
+                        pending.weighted_addresses[address] += weight
         if batch.consumers:
             for position, (consumer, cell) in enumerate(zip(batch.consumers.ids, cells, strict=True)):
                 name = batch.consumers.values[consumer]
@@ -173,7 +179,9 @@ class Summary:
             slot.tally(cell, weight, weight * duration, duration, duration)
             day.tally(cell, weight, weight * duration, duration, duration)
         for window in (slot, day):
-            window.addresses.update(pending.addresses)
+            window.addresses.update(pending.addresses)  # type: ignore[arg-type]  # None is taken out again
+            window.addresses.pop(None, 0)  # type: ignore[call-overload]
+            window.addresses.update(pending.weighted_addresses)
             window.consumers.update(pending.consumers)
 
     def _number(self, cell: Cell) -> int:
@@ -243,22 +251,6 @@ class Summary:
         return isinstance(other, Summary) and self.dumps() == other.dumps()
 
     __hash__ = None  # type: ignore[assignment]  # it changes
-
-
-def _by_value(column: Coded | None, weights: Iterable[int] | None) -> Iterable[tuple[str, int]]:
-    """Requests by value of a column, without those that have none."""
-    if column is None:
-        return
-    counted: Counter[int] = Counter()
-    if weights is None:
-        counted.update(column.ids)
-    else:
-        for number, weight in zip(column.ids, weights, strict=True):
-            counted[number] += weight
-    for number, requests in counted.items():
-        value = column.values[number]
-        if value is not None:
-            yield value, requests
 
 
 def _dump(window: Window, renumber: list[int]) -> list[object]:

@@ -1,0 +1,47 @@
+"""Histograms answer within one percent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics.histogram import BITS, EDGES, LONGEST_US, bucket_of, quantiles, value_of
+from tests import naive
+
+
+def test_every_bucket_is_within_one_percent_of_all_it_holds() -> None:
+    """From the shortest duration to the longest, the value of a bucket is within 1 % of both of its ends."""
+    for low, following in pairwise(EDGES):
+        high = following - 1
+        value = value_of(bucket_of(low))
+        assert bucket_of(low) == bucket_of(high) != bucket_of(following)
+        assert abs(value - low) <= low * 0.01
+        assert abs(value - high) <= high * 0.01
+
+
+def test_the_longest_duration_has_a_bucket() -> None:
+    """A day fits, and every number of a bucket fits into its bits."""
+    assert 1 <= bucket_of(0) < bucket_of(LONGEST_US) == len(EDGES) - 1 < 1 << BITS
+    assert value_of(bucket_of(LONGEST_US)) > 0
+
+
+def test_no_requests_have_no_percentiles() -> None:
+    """Of nothing, nothing is said."""
+    assert quantiles({}, (0.5, 0.95)) == [None, None]
+
+
+@given(
+    st.lists(st.integers(0, LONGEST_US), min_size=1),
+    st.lists(st.floats(0, 1), min_size=1).map(sorted),
+)
+def test_quantiles_are_within_one_percent_of_the_nearest_rank(durations: list[int], shares: list[float]) -> None:
+    """For any durations and any shares."""
+    found = quantiles(Counter(map(bucket_of, durations)), shares)
+    for share, value in zip(shares, found, strict=True):
+        exact = naive.percentile(durations, share)
+        assert value is not None
+        assert exact is not None
+        assert abs(value - exact) <= exact * 0.01

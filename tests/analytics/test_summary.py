@@ -1,0 +1,162 @@
+"""Summaries are a commutative monoid over logs, and say what a plain computation says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analytics.batch import Batch
+from analytics.model import Log
+from analytics.report import report
+from analytics.summary import HOUR, Summary
+from analytics.timeline import Period, Range
+from tests import naive
+from tests.analytics import strategies
+from tests.conftest import NOON
+
+Logs = list[dict[str, Any]]
+
+
+def folded(*batches: Logs, grain: int = HOUR) -> Summary:
+    """A summary of batches, all received at noon."""
+    summary = Summary(grain)
+    for logs in batches:
+        summary.fold(Batch.of(cast("list[Log]", logs)), NOON)
+    return summary
+
+
+def merged(*summaries: Summary) -> Summary:
+    """A new summary of all of them."""
+    total = Summary(summaries[0].grain)
+    for summary in summaries:
+        total.merge(summary)
+    return total
+
+
+@given(strategies.logs, strategies.logs, strategies.logs)
+def test_merge_is_associative(a: Logs, b: Logs, c: Logs) -> None:
+    """However summaries are put into brackets, their sum is the same."""
+    left = merged(merged(folded(a), folded(b)), folded(c))
+    right = merged(folded(a), merged(folded(b), folded(c)))
+    assert left.dumps() == right.dumps()
+
+
+@given(strategies.logs, strategies.logs)
+def test_merge_is_commutative(a: Logs, b: Logs) -> None:
+    """The order of two summaries does not matter."""
+    assert merged(folded(a), folded(b)).dumps() == merged(folded(b), folded(a)).dumps()
+
+
+@given(strategies.logs)
+def test_an_empty_summary_changes_nothing(logs: Logs) -> None:
+    """The zero of the monoid is Summary()."""
+    assert merged(folded(logs), Summary()) == merged(Summary(), folded(logs)) == folded(logs)
+
+
+@given(strategies.logs, strategies.logs)
+def test_a_fold_of_all_is_the_merge_of_folds(a: Logs, b: Logs) -> None:
+    """Folding in parts and merging gives what folding at once gives."""
+    assert merged(folded(a), folded(b)) == folded(a, b)
+
+
+@given(strategies.logs, st.randoms())
+def test_the_order_of_logs_does_not_matter(logs: Logs, chance: Any) -> None:
+    """Logs in another order, each in a batch of its own, give the same summary."""
+    shuffled = chance.sample(logs, len(logs))
+    assert folded(*[[log] for log in shuffled], []) == folded(logs)
+
+
+@given(strategies.logs, st.sampled_from([60, HOUR]))
+def test_a_summary_comes_back_from_its_bytes(logs: Logs, grain: int) -> None:
+    """`loads` undoes `dumps`, and what is loaded can be merged on."""
+    summary = folded(logs, grain=grain)
+    loaded = Summary.loads(summary.dumps())
+    assert loaded == summary
+    assert merged(loaded, summary) == folded(logs, logs, grain=grain)
+
+
+def test_foreign_bytes_are_refused() -> None:
+    """What is no summary is not taken for one."""
+    with pytest.raises(ValueError, match="not a summary"):
+        Summary.loads(b"nonsense")
+    with pytest.raises(ValueError, match="slots of 60 s"):
+        Summary().merge(Summary(60))
+
+
+def without_percentiles(block: Any) -> Any:
+    """A block without p50, p95 and p99, which are held to their bound elsewhere."""
+    if isinstance(block, dict):
+        return {name: without_percentiles(value) for name, value in block.items() if name not in ("p50", "p95", "p99")}
+    return [without_percentiles(value) for value in block] if isinstance(block, list) else block
+
+
+def blocks(summary: Summary, period: str, top: int = 10) -> dict[str, Any]:
+    """What the dashboard shows, made comparable with the plain computation."""
+    shown = report(summary, Range(), Period(period), top)
+    shown["time_series"] = [point for point in shown["time_series"] if point["requests"]]
+    del shown["delivery"]
+    return cast("dict[str, Any]", without_percentiles(shown))
+
+
+@given(strategies.logs, st.sampled_from(["hourly", "daily", "weekly", "monthly"]), st.integers(1, 4))
+def test_the_dashboard_says_what_a_plain_computation_says(logs: Logs, period: str, top: int) -> None:
+    """Every block of random logs, in two batches that were merged, is the naive one."""
+    summary = merged(folded(logs[::2]), folded(logs[1::2]))
+    assert blocks(summary, period, top) == naive.dashboard(logs, period, top)
+
+
+@given(strategies.logs)
+def test_minutes_too(logs: Logs) -> None:
+    """With slots of a minute, so is every point of the minutely series (of logs within three hours)."""
+    for log in logs:
+        log["created_at"] = NOON - log["created_at"] % 10**10
+    assert blocks(folded(logs, grain=60), "minutely") == naive.dashboard(logs, "minutely")
+
+
+@pytest.mark.parametrize("period", ["hourly", "daily", "weekly", "monthly"])
+def test_a_hundred_thousand_logs_are_counted_exactly(period: str) -> None:
+    """The same for 100,000 logs in shuffled batches of 500, past the size at which gathered logs are counted."""
+    logs = strategies.many_logs(100_000)
+    summary = folded(*(logs[at : at + 500] for at in range(0, len(logs), 500)))
+    assert blocks(summary, period) == naive.dashboard(logs, period)
+
+
+@settings(max_examples=50)
+@given(strategies.logs)
+def test_percentiles_are_within_one_percent(logs: Logs) -> None:
+    """p50, p95 and p99 of the whole, of each endpoint and of each day, against the exact nearest rank."""
+    shown = report(folded(logs), Range(), Period.daily, 10)
+    every = naive.expand(logs)
+    by_endpoint = naive.grouped(every, lambda log: log["endpoint"])
+    by_day = naive.grouped(every, lambda log: naive.point("daily", log["created_at"]))
+    rows = [(shown["summary"], every)]
+    rows += [(row, by_endpoint[row["endpoint"]]) for row in shown["endpoint_stats"]]
+    rows += [(row, by_day.get(row["timestamp"], [])) for row in shown["time_series"]]
+    for row, those in rows:
+        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
+            exact = naive.percentile(naive.durations(those), share)
+            if exact is None:
+                assert row[name] is None
+            else:
+                assert abs(row[name] - exact) <= exact * 0.01 + 0.005  # shown to two decimals
+
+
+def test_what_became_of_requests_is_kept_by_day_of_receipt() -> None:
+    """Counts of a range are those of the days it touches; the last receipt is that of all."""
+    summary, day = Summary(), strategies.DAY
+    summary.receive(Counter({"accepted": 3, "dropped.buffer_full": 2}), NOON - 3 * day)
+    summary.receive(Counter({"accepted": 5, "rejected.invalid_ip": 1, "skewed": 1}), NOON)
+    asked = Range(NOON - day, NOON + day)
+    assert report(summary, asked, Period.daily, 10)["delivery"] == {
+        "accepted": 5,
+        "rejected": {"invalid_ip": 1},
+        "duplicates": 0,
+        "skewed": 1,
+        "dropped": {},
+        "last_received_at": "2025-11-24T12:00:00.000000Z",
+    }
+    assert report(summary, Range(), Period.daily, 10)["delivery"]["dropped"] == {"buffer_full": 2}
