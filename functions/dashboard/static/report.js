@@ -1,0 +1,126 @@
+/**
+ * The numbers behind the page: one answer of /dashboard, and the one for the time before it.
+ * @module
+ */
+import { Failed, ask, now } from "./api.js";
+import { fitting, following, offered, preceding, resolve, SIZE } from "./range.js";
+
+/** @typedef {import("./format.js").Period} Period */
+/** @typedef {import("./format.js").Maybe} Maybe */
+/** @typedef {import("./range.js").Span} Span */
+/** @typedef {import("./view.js").View} View */
+/** @typedef {{total_requests: number, unique_ips: Maybe, error_rate: Maybe, p50: Maybe, p95: Maybe, p99: Maybe}} Summary */
+/** @typedef {{timestamp: string, requests: number, errors_count: number, p50: Maybe, p95: Maybe, p99: Maybe}} Point */
+/** @typedef {{endpoint: string, requests: number, avg_time: Maybe, p95: Maybe, errors_count: number}} Endpoint */
+/**
+ * @typedef {object} Delivery
+ * @property {number} accepted
+ * @property {Record<string, number>} rejected
+ * @property {number} duplicates
+ * @property {number} skewed
+ * @property {Record<string, number>} dropped
+ * @property {string | null} last_received_at
+ */
+/**
+ * @typedef {object} Answer of GET /dashboard; a block that cannot be told is null, its reason stands in `unavailable`
+ * @property {Summary} summary
+ * @property {Record<string, number> | null} method_usage
+ * @property {Endpoint[] | null} endpoint_stats
+ * @property {Record<string, number> | null} status_codes
+ * @property {{ip: string, requests: number}[] | null} top_ips
+ * @property {{consumer: string, requests: number, errors_count: number}[] | null} [top_consumers]
+ * @property {Point[] | null} time_series
+ * @property {Delivery | null} [delivery]
+ * @property {{start: string | null, end: string | null, period: Period, complete: boolean}} [range]
+ * @property {Record<string, string>} [unavailable]
+ * @property {Pick<Answer, "summary" | "time_series">} [previous]
+ */
+/**
+ * @typedef {object} Report
+ * @property {Answer} answer
+ * @property {Pick<Answer, "summary" | "time_series"> | null} previous
+ * @property {Span} span what was asked; for all time, from the first to the last bucket
+ * @property {Period} period
+ * @property {Period[]} periods on offer for this span
+ */
+
+const TOP = 100; // rows of a table; ten are shown at first
+
+/** Whether the server answers `compare=previous`; one that does not refuses the name. */
+let compares = true;
+
+/**
+ * @param {View} view
+ * @param {AbortSignal} signal
+ * @returns {Promise<Report>}
+ */
+export async function load(view, signal) {
+  const range = resolve(view.range, now(), { start: Date.parse(view.from), end: Date.parse(view.to) });
+  const filters = { method: view.method, endpoint: view.endpoint, status_code: view.status_code, consumer: view.consumer };
+  const wanted = /** @type {Period} */ (view.period) || range.period;
+  /** @param {Span} span @param {Period} period @param {string} [compare] @returns {Promise<Answer>} */
+  const get = async ({ start, end }, period, compare) => {
+    const query = { start_date: iso(start), end_date: iso(end), period, top: TOP, ...filters, compare };
+    return (await ask("dashboard", { query, signal })).json();
+  };
+  if (range.start === null || range.end === null) return everything(get, wanted);
+
+  const period = wanted ?? fitting(range.end - range.start);
+  const periods = offered(range.end - range.start);
+  const before = range.yesterday ?? preceding(range);
+  if (compares && !range.yesterday) {
+    try {
+      const answer = await get(range, period, "previous");
+      if (answer.previous) return { answer, previous: answer.previous, span: range, period, periods };
+      compares = false;
+    } catch (error) {
+      if (!(error instanceof Failed && error.status === 422 && error.message.includes("compare"))) throw error;
+      compares = false;
+    }
+  }
+  const [answer, previous] = await Promise.all([get(range, period), get(before, period)]);
+  return { answer, previous, span: range, period, periods };
+}
+
+/**
+ * All time: nobody knows yet how long that is. Days are asked for first, and finer or coarser points where they fit better.
+ * @param {(span: Span, period: Period) => Promise<Answer>} get
+ * @param {Period | null} wanted
+ * @returns {Promise<Report>}
+ */
+async function everything(get, wanted) {
+  const open = { start: null, end: null };
+  let period = wanted ?? "daily";
+  let answer = await get(open, period);
+  for (const finest of /** @type {Period[]} */ (wanted ? [] : ["hourly", "minutely"])) {
+    const better = fitting(length(answer, period));
+    if (SIZE[better] > SIZE.daily) {
+      period = better;
+      answer = await get(open, period);
+      break;
+    }
+    if (SIZE[better] >= SIZE[period]) break;
+    period = finest;
+    answer = await get(open, period);
+  }
+  const points = answer.time_series ?? [];
+  const span = points.length
+    ? { start: Date.parse(points[0].timestamp), end: following(Date.parse(points[points.length - 1].timestamp), period) }
+    : open;
+  return { answer, previous: null, span, period, periods: offered(length(answer, period)) };
+}
+
+/** @param {Answer} answer @param {Period} period @returns {number} ms that the series covers */
+const length = (answer, period) => (answer.time_series?.length ?? 0) * SIZE[period];
+
+/** @param {number | null} ms @returns {string | null} */
+const iso = (ms) => (ms === null ? null : new Date(ms).toISOString());
+
+/** @param {AbortSignal} [signal] @returns {Promise<number>} requests that this key has ever stored */
+export async function ever(signal) {
+  const answer = await ask("dashboard", { query: { period: "monthly", top: 1 }, signal });
+  return (await answer.json()).summary.total_requests;
+}
+
+/** @param {Maybe} value @param {Maybe} before @returns {number | null} relative change; null where it means nothing */
+export const change = (value, before) => (value == null || !before ? null : (value - before) / before);
