@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REGION = "us-east-1"
 # Every caller sees the same tables, whatever region or key it signed with (DynamoDB Local's -sharedDb).
 SIGNED = f"AWS4-HMAC-SHA256 Credential=local/20000101/{REGION}/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
-ITEM_CALLS = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "BatchGetItem", "BatchWriteItem")
+ITEM_CALLS = ("GetItem", "Query", "BatchGetItem")
 
 
 class _Handler(DynamoHandler):
@@ -94,10 +94,10 @@ class Engine:
         return _attributes(item) if item is not None else None
 
     def put(self, table: str, attributes: Attributes) -> None:
-        """Set one item, unconditionally and unchecked."""
+        """Set one item, given as on the wire, unconditionally and unchecked."""
         found = self._backend.tables[table]
-        hash_key, range_key = _keys(found, attributes)
-        _set(found, attributes, Item(hash_key, range_key, attributes))
+        held = {name: _held(value) for name, value in attributes.items()}
+        _set(found, attributes, Item(*_keys(found, attributes), held))
 
     def delete(self, table: str, key: Attributes) -> None:
         """Remove one item if it is there."""
@@ -129,8 +129,8 @@ class Engine:
 
 
 def _keys(table: Any, attributes: Attributes) -> tuple[DynamoType, DynamoType | None]:
-    hash_key = DynamoType(attributes[table.hash_key_attr])
-    return hash_key, DynamoType(attributes[table.range_key_attr]) if table.has_range_key else None
+    hash_key = DynamoType(_held(attributes[table.hash_key_attr]))
+    return hash_key, DynamoType(_held(attributes[table.range_key_attr])) if table.has_range_key else None
 
 
 def _find(table: Any, key: Attributes) -> Any:
@@ -152,6 +152,20 @@ def _set(table: Any, key: Attributes, item: Any) -> None:
         table.items[hash_key].pop(range_key, None)
 
 
+def _held(typed: Attributes) -> Attributes:
+    """A value as moto holds it: as on the wire, but binary as bytes."""
+    ((kind, value),) = typed.items()
+    if kind == "B":
+        return {kind: base64.b64decode(value)}
+    if kind == "BS":
+        return {kind: [base64.b64decode(part) for part in value]}
+    if kind == "L":
+        return {kind: [_held(part) for part in value]}
+    if kind == "M":
+        return {kind: {name: _held(part) for name, part in value.items()}}
+    return typed
+
+
 def _attributes(item: Any) -> Attributes:
     return {name: _wire(value) for name, value in item.attrs.items()}
 
@@ -159,19 +173,15 @@ def _attributes(item: Any) -> Attributes:
 def _wire(typed: Any) -> Attributes:
     """A value as on the wire. Not moto's own: that one leaves binary within lists and maps as bytes."""
     value = typed.value
-    if isinstance(value, bytes):
-        value = base64.b64encode(value).decode()
-    elif isinstance(value, dict):
-        value = {name: _wire(inner) for name, inner in value.items()}
-    elif isinstance(value, list):
-        value = [_wire(inner) if isinstance(inner, DynamoType) else inner for inner in value]
-    return {typed.type: value}
+    if isinstance(value, dict):
+        return {typed.type: {name: _wire(inner) for name, inner in value.items()}}
+    if isinstance(value, list):
+        return {typed.type: [_plain(inner) for inner in value]}
+    return {typed.type: _plain(value)}
 
 
 def _plain(value: Any) -> Any:
-    """What json.dumps does not know: moto's values as on the wire, binary as base64."""
+    """A part of an answer as JSON has it: moto's values as on the wire, binary as base64."""
     if isinstance(value, DynamoType):
         return _wire(value)
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    raise TypeError(f"{type(value).__name__} in an answer of moto")
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value

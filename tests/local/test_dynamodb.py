@@ -1,0 +1,244 @@
+"""The database over HTTP, and what of it is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import botocore.exceptions
+import httpx
+import pytest
+
+from local.dynamodb import Database, DatabaseServer
+from local.tables import TablesError, create_missing
+from local.template import Table, read
+from tests.local.conftest import STACK, Local
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PAIR = Table(
+    name="Pair",
+    create={
+        "TableName": "Pair",
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    },
+    ttl_attribute="ttl",
+)
+BLOB = os.urandom(2000)
+
+
+def both(client: DynamoDBClient, number: int) -> None:
+    """Store a batch and the mark of its id in one transaction, as the service does."""
+    put: list[Any] = [
+        {
+            "Put": {
+                "TableName": "Pair",
+                "Item": {"pk": {"S": "p"}, "sk": {"S": f"{kind}#{number:08}"}, "blob": {"B": BLOB}},
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+        }
+        for kind in ("L", "B")
+    ]
+    client.transact_write_items(TransactItems=put)
+
+
+def sort_keys(client: DynamoDBClient, kind: str) -> list[str]:
+    """The sort keys of one kind, over all pages."""
+    pages = client.get_paginator("query").paginate(
+        TableName="Pair",
+        KeyConditionExpression="pk = :p AND begins_with(sk, :k)",
+        ExpressionAttributeValues={":p": {"S": "p"}, ":k": {"S": kind}},
+    )
+    return [item["sk"]["S"] for page in pages for item in page["Items"]]
+
+
+def test_kept_across_a_stop(tmp_path: Path, connect: Callable[[str], DynamoDBClient]) -> None:
+    """Every kind of write, tables and their time to live are there again after a stop and a start."""
+    with DatabaseServer(folder=tmp_path) as server:
+        assert create_missing([PAIR, *read(STACK).tables], server.url) == ["Pair", "Items"]
+        assert create_missing([PAIR], server.url) == []
+        client = connect(server.url)
+        both(client, 1)
+        both(client, 2)
+        items: list[Any] = [{"PutRequest": {"Item": {"pk": {"S": "q"}, "sk": {"S": str(n)}}}} for n in range(25)]
+        client.batch_write_item(RequestItems={"Pair": items})
+        client.delete_item(TableName="Pair", Key={"pk": {"S": "q"}, "sk": {"S": "7"}})
+        client.update_item(
+            TableName="Items",
+            Key={"id": {"S": "x"}},
+            UpdateExpression="ADD n :one SET t = :t",
+            ExpressionAttributeValues={":one": {"N": "1"}, ":t": {"L": [{"B": b"\xff"}]}},
+        )
+        client.put_item(TableName="Items", Item={"id": {"S": "gone"}})
+        client.delete_item(TableName="Items", Key={"id": {"S": "gone"}})
+    with DatabaseServer(folder=tmp_path) as server:
+        client = connect(server.url)
+        assert sorted(client.list_tables()["TableNames"]) == ["Items", "Pair"]
+        assert client.describe_time_to_live(TableName="Pair")["TimeToLiveDescription"] == {
+            "TimeToLiveStatus": "ENABLED",
+            "AttributeName": "ttl",
+        }
+        assert [sort_keys(client, "L"), sort_keys(client, "B")] == [
+            ["L#00000001", "L#00000002"],
+            ["B#00000001", "B#00000002"],
+        ]
+        assert client.scan(TableName="Items")["Items"] == [
+            {"id": {"S": "x"}, "n": {"N": "1"}, "t": {"L": [{"B": b"\xff"}]}}
+        ]
+        found = client.query(
+            TableName="Pair", KeyConditionExpression="pk = :q", ExpressionAttributeValues={":q": {"S": "q"}}
+        )
+        assert {item["sk"]["S"] for item in found["Items"]} == {str(n) for n in range(25)} - {"7"}
+
+
+def test_acknowledged_survives_kill_9(
+    tmp_path: Path, start: Callable[..., Local], connect: Callable[[str], DynamoDBClient]
+) -> None:
+    """After kill -9 in the midst of writes everything acknowledged is there, and no half of a transaction."""
+    files = ("--port", 0, "--data", tmp_path, "--template", STACK)
+    running = start("dynamodb", *files)
+    client = connect(running.url)
+    create_missing([PAIR], running.url)
+    acknowledged: list[int] = []
+    enough, numbers = threading.Event(), iter(range(100_000))
+
+    def write() -> None:
+        with suppress(botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):  # the kill
+            while True:
+                number = next(numbers)
+                both(client, number)
+                acknowledged.append(number)
+                if len(acknowledged) >= 120:
+                    enough.set()
+
+    writers = [threading.Thread(target=write) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    assert enough.wait(30)
+    assert running.stop(signal.SIGKILL) == -signal.SIGKILL
+    for writer in writers:
+        writer.join(30)
+    again = start("dynamodb", *files)
+    client = connect(again.url)
+    batches, marks = ({int(key[2:]) for key in sort_keys(client, kind)} for kind in ("L", "B"))
+    assert set(acknowledged) - batches == set()
+    assert batches == marks
+    assert len(batches - set(acknowledged)) <= 4  # done but not yet answered when the kill came: one a writer
+    assert again.stop() == 0
+
+
+def test_refused_write_is_not_kept(tmp_path: Path, connect: Callable[[str], DynamoDBClient]) -> None:
+    """A transaction refused by a condition leaves nothing, neither at once nor after a start."""
+    for _ in range(2):
+        with DatabaseServer(folder=tmp_path) as server:
+            client = connect(server.url)
+            if create_missing([PAIR], server.url):
+                both(client, 1)
+                client.delete_item(TableName="Pair", Key={"pk": {"S": "p"}, "sk": {"S": "L#00000001"}})
+            with pytest.raises(client.exceptions.TransactionCanceledException):
+                both(client, 1)  # B# is there still
+            assert [sort_keys(client, "L"), sort_keys(client, "B")] == [[], ["B#00000001"]]
+
+
+def test_full_disk_is_an_error_and_nothing_changes(tmp_path: Path) -> None:
+    """A write that the journal can not take is answered 500 and undone in memory too; the next one works again."""
+    database = Database(tmp_path)
+    database.call("CreateTable", json.dumps(PAIR.create).encode())
+
+    def put(text: str) -> int:
+        body = {"TableName": "Pair", "Item": {"pk": {"S": "p"}, "sk": {"S": "1"}, "t": {"S": text}}}
+        return database.call("PutItem", json.dumps(body).encode())[0]
+
+    def get() -> Any:
+        key = {"TableName": "Pair", "Key": {"pk": {"S": "p"}, "sk": {"S": "1"}}}
+        return json.loads(database.call("GetItem", json.dumps(key).encode())[1])["Item"]["t"]["S"]
+
+    assert put("old") == 200
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "journal.jsonl").stat().st_size + 10, limits[1]))
+    try:
+        assert (put("new"), get()) == (500, "old")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (put("newer"), get()) == (200, "newer")
+    database.close()
+
+
+def test_expired_items_are_left_out(tmp_path: Path) -> None:
+    """A start and a stop leave out items whose time to live is over, and only those."""
+    now = time.time()
+    for expected in (4, 3):
+        database = Database(tmp_path, clock=lambda: now)
+        if expected == 4:
+            database.call("CreateTable", json.dumps(PAIR.create).encode())
+            ttl = {"TableName": "Pair", "TimeToLiveSpecification": {"Enabled": True, "AttributeName": "ttl"}}
+            database.call("UpdateTimeToLive", json.dumps(ttl).encode())
+            for number, left in enumerate((-1, 1, 1000)):
+                item = {"pk": {"S": "p"}, "sk": {"S": str(number)}, "ttl": {"N": str(int(now) + left)}}
+                database.call("PutItem", json.dumps({"TableName": "Pair", "Item": item}).encode())
+            item = {"pk": {"S": "p"}, "sk": {"S": "no ttl"}}
+            database.call("PutItem", json.dumps({"TableName": "Pair", "Item": item}).encode())
+        scan = json.loads(database.call("Scan", b'{"TableName": "Pair"}')[1])
+        assert scan["Count"] == expected
+        database.close()
+
+
+def test_many_at_once(connect: Callable[[str], DynamoDBClient]) -> None:
+    """Counters added to by eight threads lose nothing while others query the same table."""
+    with DatabaseServer() as server:
+        create_missing([PAIR], server.url)
+        client = connect(server.url)
+
+        def add(number: int) -> None:
+            client.update_item(
+                TableName="Pair",
+                Key={"pk": {"S": "p"}, "sk": {"S": "count"}},
+                UpdateExpression="ADD n :one",
+                ExpressionAttributeValues={":one": {"N": "1"}},
+            )
+            client.put_item(TableName="Pair", Item={"pk": {"S": "p"}, "sk": {"S": f"L#{number}"}})
+            sort_keys(client, "L")
+
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(add, range(80)))
+        item = client.get_item(TableName="Pair", Key={"pk": {"S": "p"}, "sk": {"S": "count"}})["Item"]
+        assert item["n"] == {"N": "80"}
+        assert len(sort_keys(client, "L")) == 80
+
+
+def test_no_page_of_a_browser_gets_in() -> None:
+    """A request that names a web page's origin is refused, as is one that is no DynamoDB call."""
+    target = {"X-Amz-Target": "DynamoDB_20120810.ListTables"}
+    with DatabaseServer() as server:
+        for headers, status in ((target, 200), (target | {"Origin": "http://example.org"}, 400), ({}, 400)):
+            assert httpx.post(server.url, content=b"{}", headers=headers, trust_env=False).status_code == status
+
+
+def test_table_with_another_key_is_refused() -> None:
+    """A table of the right name but the wrong key is an error in one sentence, not used."""
+    with DatabaseServer() as server:
+        create_missing([PAIR], server.url)
+        other = Table("Pair", read(STACK).tables[0].create | {"TableName": "Pair"}, None)
+        with pytest.raises(TablesError, match=r"the table Pair in http://.* has another key than the template's"):
+            create_missing([other], server.url)
+
+
+@pytest.fixture(autouse=True)
+def own_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made-up credentials, as the service sets them."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "local")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
