@@ -4,7 +4,7 @@
  */
 import { now } from "./api.js";
 import { announce, byId, fill, h } from "./dom.js";
-import { bucket, count, duration, exact, percent, utc } from "./format.js";
+import { bucket, count, duration, exact, percent, utcInterval } from "./format.js";
 import { Plot, drawable } from "./plot.js";
 import { following } from "./range.js";
 import { go } from "./view.js";
@@ -102,7 +102,7 @@ function hover(index) {
   fill(
     tip,
     h("b", null, bucket(starts[index], report.period)),
-    h("small", null, `${utc(starts[index])} –`, h("br", null), utc(ends[index])),
+    h("small", null, utcInterval(starts[index], ends[index])),
     h("dl", null,
       ...(latency
         ? [pair("--p50", "p50", duration(point.p50)), pair("--p95", "p95", duration(point.p95)), pair("--p99", "p99", duration(point.p99))]
@@ -155,7 +155,7 @@ function steer(event) {
 
 function showBehind() {
   if (!shown || !(/** @type {HTMLDetailsElement} */ (byId("behind")).open)) return;
-  const { points, starts, report } = shown;
+  const { points, starts, ends, report } = shown;
   const heads = ["Time", "Requests", "Errors", "p50", "p95", "p99"];
   fill(
     byId("series"),
@@ -164,7 +164,7 @@ function showBehind() {
       h("thead", null, h("tr", null, ...heads.map((name, i) => h("th", { scope: "col", class: i ? "number" : null }, name)))),
       h("tbody", null, ...points.map((point, i) =>
         h("tr", null,
-          h("th", { scope: "row", title: utc(starts[i]) }, bucket(starts[i], report.period)),
+          h("th", { scope: "row", title: utcInterval(starts[i], ends[i]) }, bucket(starts[i], report.period)),
           ...[exact(point.requests), exact(point.errors_count), duration(point.p50), duration(point.p95), duration(point.p99)]
             .map((text) => h("td", { class: "number" }, text)),
         )).reverse()),

@@ -30,8 +30,8 @@ export function showDelivery(delivery, complete) {
   ].filter(Boolean);
   fill(
     byId("delivery"),
-    h("span", { class: `dot ${stored < 99 ? "bad" : stored < 100 ? "fair" : "good"}`, "aria-hidden": "true" }),
-    h("span", null,
+    h("p", null,
+      h("span", { class: `dot ${stored < 99 ? "bad" : stored < 100 ? "fair" : "good"}`, "aria-hidden": "true" }),
       known ? h("b", null, percent(stored)) : "No events", known ? ` of ${exact(known)} known events stored` : " in this range",
       last !== null && h("span", { id: "last", title: utc(last) }),
       !complete && h("b", null, " Not everything could be read in time: the numbers are a lower bound."),

@@ -76,6 +76,20 @@ export function utc(ms) {
   return `${date} ${time.startsWith("00:00:00.000") ? "00:00" : time.replace(/(:00)?(\.000)?Z$/, "")} UTC`;
 }
 
+/**
+ * @param {number} start ms
+ * @param {number} end ms
+ * @returns {string} "2026-11-24 14:00 – 15:00 UTC", or whole dates where the stretch is made of whole UTC days
+ */
+export function utcInterval(start, end) {
+  const date = (/** @type {number} */ ms) => new Date(ms).toISOString().slice(0, 10);
+  const time = (/** @type {number} */ ms) => new Date(ms).toISOString().slice(11, 16);
+  if (start % 86_400_000 === 0 && end % 86_400_000 === 0) {
+    return end - start === 86_400_000 ? `${date(start)} UTC` : `${date(start)} – ${date(end - 1)} UTC`;
+  }
+  return `${date(start)} ${time(start)} – ${date(start) === date(end) ? "" : `${date(end)} `}${time(end)} UTC`;
+}
+
 /** @param {Period} period whether its buckets are UTC days or longer, so that local hours mean nothing on them */
 export const coarse = (period) => period !== "minutely" && period !== "hourly";
 

@@ -30,13 +30,14 @@ let due = 0;
 let tail = false;
 /** The answer on the page, as text: the same one is not shown twice. */
 let shown = "";
-/** The query that the page shows. */
-let place = "";
+/** The query that the page shows; null before it shows any. @type {string | null} */
+let place = null;
 
 function enter() {
   document.body.dataset.state = "in";
   byId("key-hint").textContent = hint();
-  place = shown = "";
+  place = null;
+  shown = "";
   updated = 0;
   showTiles(null, null, {});
   void refresh();
@@ -47,7 +48,8 @@ function leave(message) {
   controller.abort();
   clearTimeout(timer);
   forget();
-  shown = place = "";
+  place = null;
+  shown = "";
   for (const id of ["tiles", "legend", "endpoints", "statuses", "methods", "clients", "consumers", "delivery", "log-rows", "series"]) fill(byId(id));
   showWelcome(message);
 }
@@ -63,6 +65,7 @@ async function refresh() {
   if (fresh) app.setAttribute("aria-busy", "true");
   byId("overview").hidden = current.tab !== "overview";
   byId("logs").hidden = current.tab !== "logs";
+  byId("period").hidden = current.tab === "logs";
   for (const name of ["overview", "logs"]) byId(`tab-${name}`).setAttribute("aria-current", current.tab === name ? "page" : "false");
   showToolbar(current, null);
   let wait = tail && current.tab === "logs" ? TAIL : REFRESH;
@@ -78,7 +81,7 @@ async function refresh() {
     if (mine.signal.aborted) return;
     if (error instanceof Refused) return leave("The server no longer knows this key. Sign in with another one, or create one.");
     wait = failed(error);
-    place = "";
+    place = null;
   } finally {
     if (!mine.signal.aborted) app.removeAttribute("aria-busy");
   }

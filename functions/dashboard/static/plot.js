@@ -96,7 +96,7 @@ export class Plot {
     return {
       width: this.place.clientWidth,
       height: HEIGHT,
-      padding: [12, 14, 0, 0],
+      padding: [12, 20, 0, 0],
       legend: { show: false },
       tzDate: (/** @type {number} */ s) => (utc ? uPlot.tzDate(new Date(s * 1_000), "Etc/UTC") : new Date(s * 1_000)),
       cursor: {

@@ -64,7 +64,7 @@ function one(tile, summary, before, unavailable) {
 function compared(tile, value, before) {
   const moved = change(value, before);
   const title = `Before: ${tile.show === count ? exact(before) : tile.show(before)}`;
-  if (moved === null) return before ? null : h("span", { class: "change", title }, "nothing before");
+  if (moved === null) return before || !value ? null : h("span", { class: "change", title }, "nothing before");
   const shown = relative(moved);
   const still = shown === relative(0);
   const mood = still || !tile.burden ? "" : moved > 0 ? " worse" : " better";

@@ -6,6 +6,7 @@ import { Failed, Refused, Unreachable, ask } from "./api.js";
 import { announce, byId } from "./dom.js";
 import { ever } from "./report.js";
 import { forget, key, remember } from "./session.js";
+import { go } from "./view.js";
 
 const WAIT = 2_000; // ms between two looks for the first request
 
@@ -91,9 +92,9 @@ export function showFirstRun(made) {
   const base = new URL(".", document.baseURI).href.replace(/\/$/, "");
   byId("made").hidden = !made;
   byId("made-key").textContent = key();
-  byId("code-environment").textContent = `export API_BASE=${base}\nexport API_KEY=${key()}`;
+  byId("code-environment").textContent = `export API_BASE=${base}\nexport ANALYTICS_API_KEY=${key()}`;
   byId("code-app").textContent =
-    'import os\nfrom client_middleware import TrackingMiddleware\n\napp.add_middleware(TrackingMiddleware, api_key=os.environ["API_KEY"])';
+    'import os\nfrom client_middleware import TrackingMiddleware\n\napp.add_middleware(TrackingMiddleware, api_key=os.environ["ANALYTICS_API_KEY"])';
   byId("code-curl").textContent =
     `curl ${base}/track -H "X-API-Key: ${key()}" -H "Content-Type: application/json" \\\n` +
     `  -d '{"created_at": "'$(date -u +%FT%TZ)'", "method": "GET", "endpoint": "/hello",\n       "ip": null, "process_time": 12.3, "status_code": 200}'`;
@@ -108,6 +109,7 @@ async function look() {
   try {
     if (!document.hidden && (await ever()) > 0) {
       announce("The first request has arrived.");
+      go({ range: "hour" }); // a first request is best seen close by
       return signedIn();
     }
     byId("wait-state").textContent = "Waiting for the first request…";
