@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from local import template
 from local.address import AddressError
-from local.demo import demonstration
 from local.dynamodb import DatabaseServer
 from local.journal import JournalError
 from local.service import MADE_UP, TEMPLATE, ServiceError, service
@@ -85,6 +84,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
+    from local.demo import demonstration  # here, for its HTTP client and its tables double the start-up time of `serve`
+
     with demonstration(options.port, options.requests, options.data) as complete:
         if not options.once:
             print("Ctrl-C stops.", flush=True)

@@ -77,6 +77,8 @@ class Database:
                 for table, attributes in _affected(operation, request)
                 if (key := self._engine.key(table, attributes)) is not None
             ]
+            if operation == "Query":
+                self._engine.presort(request.get("TableName", ""))
             before = self._state(affected) if self._journal else []
             if operation == "TransactWriteItems" and affected:
                 with self._engine.only(affected):

@@ -80,7 +80,8 @@ class Journal:
     def compact(self, changes: Iterable[Change]) -> None:
         """Replace the file by these changes, one a line. At any moment the old or the new file is there, whole."""
         fresh = self.path.with_suffix(".new")
-        with fresh.open("wb") as file:
+        # Logs hold addresses of people: the file is for its owner alone.
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
             for change in changes:
                 file.write(json.dumps([change], separators=(",", ":")).encode() + b"\n")
             file.flush()

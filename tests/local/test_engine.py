@@ -141,6 +141,32 @@ def plain_moto(operation: str, body: bytes) -> tuple[int, str]:
     return int(status), str(answer)
 
 
+def test_presorting_leaves_the_order_to_moto(engine: Engine) -> None:
+    """A Query answers in the order of its key's type, and pages on from its last key, whatever order items came in."""
+    number = {"AttributeName": "n", "AttributeType": "N"}
+    call(
+        engine,
+        "CreateTable",
+        TableName="numbers",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}, number],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "n", "KeyType": "RANGE"}],
+    )
+    for value in (10, 9, 100, -1):
+        for partition in ("p", "other"):
+            engine.put("numbers", {"pk": {"S": partition}, "n": {"N": str(value)}})
+    query: dict[str, Any] = {
+        "TableName": "numbers",
+        "KeyConditionExpression": "pk = :p",
+        "ExpressionAttributeValues": {":p": {"S": "p"}},
+        "Limit": 3,
+    }
+    engine.presort("numbers")
+    first = call(engine, "Query", **query)[1]
+    rest = call(engine, "Query", **query, ExclusiveStartKey=first["LastEvaluatedKey"])[1]
+    assert [item["n"]["N"] for item in first["Items"] + rest["Items"]] == ["-1", "9", "10", "100"]
+
+
 def test_errors_are_those_of_dynamodb(engine: Engine) -> None:
     """A refused condition and a missing table come with DynamoDB's status and error type."""
     engine.put("t", item("1"))

@@ -67,7 +67,8 @@ def test_compaction_replaces_the_file_whole(tmp_path: Path) -> None:
     journal.compact(TWO)
     journal.append(ONE)
     assert list(journal.read()) == [TWO, ONE]
-    assert {file.name for file in tmp_path.iterdir()} == {"journal.jsonl", "lock"}
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert modes == {"journal.jsonl": 0o600, "lock": 0o600}
     journal.close()
 
 
