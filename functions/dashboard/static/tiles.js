@@ -26,6 +26,9 @@ const TILES = [
   { field: "p99", label: "p99", show: duration, about: "99% of requests were answered at least this fast", burden: true },
 ];
 
+/** A relative change that deserves a colour; below it is mostly chance. */
+const NOTABLE = 0.1;
+
 /**
  * @param {Summary | null} summary null while nothing is known yet
  * @param {Summary | null} before
@@ -67,7 +70,7 @@ function compared(tile, value, before) {
   if (moved === null) return before || !value ? null : h("span", { class: "change", title }, "nothing before");
   const shown = relative(moved);
   const still = shown === relative(0);
-  const mood = still || !tile.burden ? "" : moved > 0 ? " worse" : " better";
+  const mood = Math.abs(moved) < NOTABLE || !tile.burden ? "" : moved > 0 ? " worse" : " better";
   return h(
     "span",
     { class: `change${mood}`, title },

@@ -1,0 +1,146 @@
+"""What the page's tests are made of: a real service, a real Chromium, and people who look at the page."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, expect
+
+ROOT = Path(__file__).parents[2]
+ZONE = "Europe/Berlin"  # not UTC, so that a label in the wrong zone shows
+
+expect.set_options(timeout=10_000)
+
+
+class Server:
+    """`python -m local serve` as a process that can be stopped and started again over the same data."""
+
+    def __init__(self, *arguments: str, **environment: str) -> None:
+        self._arguments, self._environment, self._port = arguments, environment, "0"
+        self.url = ""
+        self.start()
+
+    def start(self) -> None:
+        """Serve; at the port of the last time, if there was one."""
+        command = [sys.executable, "-m", "local", "serve", "--port", self._port, *self._arguments]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | self._environment, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert "http://" in line, f"did not start: {line}"
+        self.url = line.split()[-1]
+        self._port = self.url.rpartition(":")[2]
+
+    def stop(self) -> None:
+        """Stop, and wait until it has."""
+        self._process.terminate()
+        self._process.wait(20)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+@dataclass
+class Account:
+    """A key of a service, and a way to store logs under it."""
+
+    server: Server
+    key: str
+
+    @classmethod
+    def at(cls, server: Server) -> Account:
+        """With a new key."""
+        answer = httpx.post(f"{server.url}/generate_key", trust_env=False)
+        return cls(server, answer.raise_for_status().json()["api_key"])
+
+    def send(self, *logs: dict[str, Any]) -> None:
+        """Store logs, as a client's middleware does."""
+        for start in range(0, len(logs), 1000):
+            self.request("POST", "track/batch", json={"batch_id": uuid.uuid4().hex, "logs": logs[start : start + 1000]})
+
+    def dashboard(self, **query: Any) -> Any:
+        """What GET /dashboard says."""
+        return self.request("GET", "dashboard", params=query).json()
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """An answer that is a success."""
+        headers = {"X-API-Key": self.key}
+        answer = httpx.request(method, f"{self.server.url}/{path}", headers=headers, trust_env=False, **options)
+        return answer.raise_for_status()
+
+
+def log(minutes_ago: float = 1, **fields: Any) -> dict[str, Any]:
+    """A log of one request, of some minutes ago."""
+    plain = {"method": "GET", "endpoint": "/books", "ip": "203.0.113.7", "process_time": 20.0, "status_code": 200}
+    return plain | {"created_at": (datetime.now(UTC) - timedelta(minutes=minutes_ago)).isoformat()} | fields
+
+
+@dataclass
+class Reader:
+    """Somebody with a browser window. What the page does wrong is noted, and fails the test at its end."""
+
+    context: BrowserContext
+    server: Server
+    complaints: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    expected: tuple[str, ...] = ()  # parts of complaints that the test causes on purpose
+
+    def open(self, query: str = "", account: Account | None = None) -> Page:
+        """The page in a new tab; signed in as the holder of an account's key where one is given."""
+        page = self.context.new_page()
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
+        page.on("request", lambda request: self.requests.append(request))
+        page.goto(f"{self.server.url}/{query}")
+        if account:
+            page.get_by_label("API key").fill(account.key)
+            page.get_by_role("button", name="Open").click()
+            page.locator("[data-state=in] #app:not([aria-busy]), [data-state=first] #first").first.wait_for()
+        return page
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.text} {message.location.get('url', '')}")
+
+    def check(self) -> None:
+        """Nothing in the console, and not a word to another host."""
+        foreign = [one.url for one in self.requests if not one.url.startswith((self.server.url, "blob:", "data:"))]
+        assert foreign == []
+        # Until the service compares, the page learns that from one answer 422.
+        expected = (*self.expected, "compare=previous")
+        assert [text for text in self.complaints if not any(part in text for part in expected)] == []
+
+
+class Readers:
+    """Makes readers, closes their windows, and checks them at the end."""
+
+    def __init__(self, browser: Browser, server: Server) -> None:
+        self._browser, self._server, self._made, self._open = browser, server, list[Reader](), ExitStack()
+
+    def __call__(self, server: Server | None = None, **options: Any) -> Reader:
+        """A reader at a service; options are Playwright's for a context."""
+        context = self._browser.new_context(**{"locale": "en-GB", "timezone_id": ZONE} | options)
+        self._open.callback(context.close)
+        reader = Reader(context, server or self._server)
+        self._made.append(reader)
+        return reader
+
+    def close(self) -> None:
+        """Close all windows, then check."""
+        self._open.close()
+        for reader in self._made:
+            reader.check()
+
+
+def tile(page: Page, field: str) -> Locator:
+    """The value of one of the six tiles."""
+    return page.locator(f"[data-tile={field}] .value")
