@@ -1,0 +1,21 @@
+"""A pytest fixture: what the middleware of the app under test recorded, without network or key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from client_middleware.sink import MemorySink
+
+
+@pytest.fixture
+def api_analytics() -> Iterator[MemorySink]:
+    """Every middleware of this process records here during the test: `api_analytics.logs` is a list of dicts."""
+    from client_middleware.sink import MemorySink, record_to
+
+    sink = MemorySink()
+    with record_to(sink):
+        yield sink

@@ -1,0 +1,62 @@
+"""Where rows go: to the service (`delivery.Delivery`), or into memory, for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from client_middleware.buffer import Row
+from client_middleware.wire import Encoder
+
+
+class Sink(Protocol):
+    """Takes rows of finished requests."""
+
+    def record(self, row: Row, size: int = 0) -> None:
+        """Take a row with so many bytes of texts of its own; never waits."""
+
+    def flush(self, seconds: float) -> bool:
+        """Pass on what was taken, for at most so many seconds; whether nothing is left."""
+
+    def close(self, seconds: float) -> bool:
+        """Flush, and end what runs in the background."""
+
+    def reset(self) -> None:
+        """Begin anew in a child process."""
+
+
+class MemorySink:
+    """Keeps what would have been sent. `TrackingMiddleware(app, sink=MemorySink())` needs neither network nor key."""
+
+    def __init__(self) -> None:
+        self._encoder = Encoder()
+        self.logs: list[dict[str, Any]] = []
+        """The logs as the service would get them, oldest first."""
+
+    def record(self, row: Row, size: int = 0) -> None:  # noqa: ARG002 - a Sink's
+        """Keep a log."""
+        self.logs.append(json.loads(self._encoder.line(row)))
+
+    def flush(self, seconds: float) -> bool:  # noqa: ARG002 - a Sink's
+        """Nothing waits here."""
+        return True
+
+    close = flush
+
+    def reset(self) -> None:
+        """Forget all."""
+        self.logs.clear()
+
+
+@contextlib.contextmanager
+def record_to(sink: Sink) -> Iterator[Sink]:
+    """Let every middleware of this process, made before or during the `with` block, record to this sink and no other.
+
+    Also one that is switched off for want of a key. For tests of an app that makes its middleware itself.
+    """
+    from client_middleware.tracker import divert
+
+    with divert(sink):
+        yield sink

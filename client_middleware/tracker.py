@@ -1,0 +1,221 @@
+"""Makes one row of each finished request: what both ways of use share."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fnmatch
+import logging
+import os
+import re
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from client_middleware import address
+from client_middleware import settings as configuration
+from client_middleware.route import UNMATCHED, Templates
+from client_middleware.sampling import Sampler
+from client_middleware.wire import LIMITS, clean
+
+if TYPE_CHECKING:
+    from client_middleware.buffer import Row
+    from client_middleware.delivery import Delivery
+    from client_middleware.settings import Settings
+    from client_middleware.sink import Sink
+
+logger = logging.getLogger("client_middleware")
+
+LAMBDA_MARGIN_S = 0.2  # of an invocation's time that is left to the answer
+
+_trackers: weakref.WeakSet[Tracker] = weakref.WeakSet()
+_diverted: list[Sink] = []
+
+
+class Tracker:
+    """Records requests of one app. `sink` is None while there is nowhere to record to."""
+
+    def __init__(self, settings: Settings, sink: Sink | None = None) -> None:
+        self.settings = settings
+        self._delivery: Delivery | None = None
+        self.on_lambda = settings.lambda_flush != "off" and "AWS_LAMBDA_FUNCTION_NAME" in os.environ
+        if sink is None:
+            sink = self._delivery = self._deliver()
+        self.own_sink = sink
+        self.sink = _diverted[-1] if _diverted else sink
+        self._templates = Templates()
+        secret = settings.ip_secret or settings.api_key or ""
+        self._addresses = address.Addresses(settings.ip, secret.encode())
+        self._sampler = Sampler(settings.sample_rate) if settings.sample_rate < 1 else None
+        self.excluded = _excluded(settings.exclude_paths, settings.exclude_methods)
+        self._extras = settings.consumer is not None or settings.user_agent or settings.raw_path != "none"
+        self._complained = False
+        self.app: object = None
+        """The app that was asked to call when it shuts down."""
+        if self._delivery is not None:
+            self._delivery.owner = self  # for what it holds back of a sample
+        _register(self)
+
+    def _deliver(self) -> Delivery | None:
+        settings = self.settings
+        if settings.api_base is None or settings.api_key is None:
+            logger.warning("%s is not set: requests are not tracked", settings.missing)
+            return None
+        # Now, at the start of the app, and not with the first request: importing httpx takes 0.1 s.
+        from client_middleware.delivery import Delivery
+        from client_middleware.transport import Transport
+
+        base, key, timeout = settings.api_base, settings.api_key, settings.timeout_seconds
+        return Delivery(settings, lambda: Transport(base, key, timeout), in_background=not self.on_lambda)
+
+    def record(self, scope: Mapping[str, Any], path: str, at: float, seconds: float, status: int) -> None:
+        """Record a finished request: its scope, the path it asked for, when it began, how long it took, its status."""
+        try:
+            row, size = self._row(scope, path, at, seconds, status)
+            sink = self.sink
+            if self._sampler is not None:
+                chosen = self._sampler.choose(row)
+                if chosen is None:
+                    return
+                row = chosen
+            if sink is not None:
+                sink.record(row, size)
+        except Exception:
+            # A defect of ours, or of the app's `consumer`: the request must not notice, and it is counted.
+            if not self._complained:
+                logger.exception("A request could not be recorded; said once, counted each time")
+            self._complained = True
+            if self._delivery is not None:
+                self._delivery.buffer.lose({"unrecordable": 1})
+
+    def _row(self, scope: Mapping[str, Any], path: str, at: float, seconds: float, status: int) -> tuple[Row, int]:
+        settings = self.settings
+        if at >= self._addresses.until:
+            self._addresses.rotate(at)
+        client = scope.get("client")
+        host = client[0] if client else None
+        if settings.trusted_proxies:
+            host = address.behind_proxies(host, scope["headers"], settings.trusted_proxies)
+        ip = self._addresses[host]
+        endpoint = self._templates.of(scope)
+        if not self._extras:
+            return (at, seconds, scope["method"], endpoint, status, ip, None, None, None, 1), 0
+        consumer = self._consumer(scope)
+        agent = _header(scope, b"user-agent") if settings.user_agent else None
+        agent = clean(agent, LIMITS["user_agent"]) if agent else None
+        raw = settings.raw_path == "all" or (settings.raw_path == "unmatched" and endpoint == UNMATCHED)
+        raw_path = clean(path, LIMITS["path"]) or None if raw else None
+        size = len(consumer or "") + len(agent or "") + len(raw_path or "")
+        return (at, seconds, scope["method"], endpoint, status, ip, consumer, agent, raw_path, 1), size
+
+    def _consumer(self, scope: Mapping[str, Any]) -> str | None:
+        wanted = self.settings.consumer
+        if wanted is None:
+            return None
+        if isinstance(wanted, str):
+            value = scope.get("state", {}).get(wanted)
+        else:
+            from starlette.requests import Request
+
+            value = wanted(Request(dict(scope)))
+        return clean(value, LIMITS["consumer"]) if isinstance(value, str) and value else None
+
+    def flush(self, seconds: float) -> bool:
+        """Send what was recorded, the tail of a sample too."""
+        self._add_tail()
+        return self.sink is None or self.sink.flush(seconds)
+
+    def close(self, seconds: float) -> bool:
+        """Flush at the end of the app; requests recorded later are sent all the same."""
+        self._add_tail()
+        return self.sink is None or self.sink.close(seconds)
+
+    def _add_tail(self) -> None:
+        row = self._sampler.tail() if self._sampler is not None else None
+        if row is not None and self.sink is not None:
+            self.sink.record(row)
+
+    def flush_invocation(self, scope: Mapping[str, Any]) -> None:
+        """On Lambda, at the end of an invocation: send what is due, under a deadline. What is left is carried on."""
+        if self._delivery is None or (self.settings.lambda_flush == "adaptive" and not self._delivery.due):
+            return
+        seconds = self.settings.lambda_seconds
+        context = scope.get("aws.context")
+        if context is not None:
+            seconds = min(seconds, context.get_remaining_time_in_millis() / 1000 - LAMBDA_MARGIN_S)
+        if seconds > 0:
+            self._delivery.flush(seconds)
+
+    def reset(self) -> None:
+        """Begin anew in a child process."""
+        if self.own_sink is not None:
+            self.own_sink.reset()
+        if self._sampler is not None:
+            self._sampler.reset()
+
+    def exit(self) -> None:
+        """Flush at the end of the process, and say what could not be sent."""
+        delivery = self._delivery
+        if delivery is None:
+            return
+        self._add_tail()
+        if not delivery.close(0.0 if delivery.timed_out else self.settings.shutdown_seconds):
+            logger.warning("%d logs could not be delivered before the exit", delivery.pending)
+
+
+def _header(scope: Mapping[str, Any], wanted: bytes) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
+
+
+def _excluded(paths: tuple[str, ...], methods: tuple[str, ...]) -> Callable[[Mapping[str, Any]], bool] | None:
+    if not paths and not methods:
+        return None
+    pattern = re.compile("|".join(fnmatch.translate(path.replace("[", "[[]").replace("?", "[?]")) for path in paths))
+
+    def excluded(scope: Mapping[str, Any]) -> bool:
+        if scope["method"] in methods:
+            return True
+        return bool(paths) and pattern.match(scope["path"]) is not None
+
+    return excluded
+
+
+def _register(tracker: Tracker) -> None:
+    if not _hooked:
+        _hooked.append(True)
+        atexit.register(_exit_all)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_reset_all)
+    _trackers.add(tracker)
+
+
+_hooked: list[bool] = []
+
+
+def _exit_all() -> None:
+    for tracker in list(_trackers):
+        tracker.exit()
+
+
+def _reset_all() -> None:
+    for tracker in list(_trackers):
+        tracker.reset()
+
+
+@contextlib.contextmanager
+def divert(sink: Sink) -> Iterator[None]:
+    """Let every tracker record to this sink."""
+    _diverted.append(sink)
+    for tracker in list(_trackers):
+        tracker.sink = sink
+    try:
+        yield
+    finally:
+        _diverted.remove(sink)
+        for tracker in list(_trackers):
+            tracker.sink = _diverted[-1] if _diverted else tracker.own_sink
+
+
+def make(settings: Mapping[str, Any], sink: Sink | None) -> Tracker:
+    """A tracker with the settings of this process and these arguments. Raises SettingsError."""
+    return Tracker(configuration.load(**settings), sink)
