@@ -49,7 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument(
         "--data", type=Path, metavar="DIR", help="keep logs and keys in this folder (default: in memory)"
     )
-    where.add_argument("--dynamodb", metavar="URL", help="use this DynamoDB (DynamoDB Local, AWS, Alternator)")
+    where.add_argument(
+        "--dynamodb", type=_url, metavar="URL", help="use this DynamoDB (DynamoDB Local, AWS, Alternator)"
+    )
     serve.add_argument("--template", type=Path, default=TEMPLATE, metavar="FILE", help="(default: template.yaml)")
 
     show = commands.add_parser("demo", help="a sample app, real traffic, its dashboard in the terminal")
@@ -91,6 +93,12 @@ def _demo(options: argparse.Namespace) -> int:
             print("Ctrl-C stops.", flush=True)
             _wait()
     return 0 if complete else 1
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError("a URL such as http://127.0.0.1:8000")
+    return text
 
 
 def _count(text: str) -> int:

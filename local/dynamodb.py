@@ -7,6 +7,7 @@ operation whole: moto's tables are plain dicts that a query must not walk while 
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from http import HTTPStatus
@@ -16,7 +17,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from local.address import listen, url
 from local.engine import Engine
-from local.journal import Journal
+from local.journal import Journal, JournalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -50,6 +51,9 @@ class Database:
                 for changes in self._journal.read():
                     self._apply(changes)
                 self._journal.compact(self._snapshot())
+            except OSError as error:
+                self._journal.close()
+                raise JournalError(f"{error.filename}: {error.strerror}") from error
             except BaseException:
                 self._journal.close()
                 raise
@@ -97,16 +101,23 @@ class Database:
                         self._apply(before)
                         return _error(500, "InternalServerError", f"not kept: {error}")
                     if self._journal.wants_compaction:
-                        self._journal.compact(self._snapshot())
+                        self._compact(self._journal)
             return result
 
     def close(self) -> None:
         """Write the journal anew without what has expired, and let the folder go. No call may follow."""
         with self._lock:
             if self._journal:
-                self._journal.compact(self._snapshot())
+                self._compact(self._journal)
                 self._journal.close()
                 self._journal = None
+
+    def _compact(self, journal: Journal) -> None:
+        """Compact if that can be done; if not, everything is in the old file still."""
+        try:
+            journal.compact(self._snapshot())
+        except OSError as error:
+            print(f"[dynamodb] the journal could not be written anew, the old one goes on: {error}", file=sys.stderr)
 
     def _state(self, affected: Affected) -> list[Change]:
         found = [(table, key, self._engine.get(table, key)) for table, key in affected]

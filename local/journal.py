@@ -78,7 +78,11 @@ class Journal:
         return self._size > max(FLOOR, GROWTH * self._size_when_compact)
 
     def compact(self, changes: Iterable[Change]) -> None:
-        """Replace the file by these changes, one a line. At any moment the old or the new file is there, whole."""
+        """Replace the file by these changes, one a line. At any moment the old or the new file is there, whole.
+
+        Raises OSError when that can not be written; all is as before then, and compaction wanted again only later.
+        """
+        self._size_when_compact = self._size
         fresh = self.path.with_suffix(".new")
         # Logs hold addresses of people: the file is for its owner alone.
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:

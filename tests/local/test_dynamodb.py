@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from local.dynamodb import Database, DatabaseServer
+from local.journal import JournalError
 from local.tables import TablesError, create_missing
 from local.template import Table, read
 from tests.local.conftest import STACK, Local
@@ -175,6 +176,22 @@ def test_full_disk_is_an_error_and_nothing_changes(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (put("newer"), get()) == (200, "newer")
+    database.close()
+
+
+def test_failed_compaction_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """When the journal can not be written anew that is said, and the old one, whole, is read at the next start."""
+    database = Database(tmp_path)
+    database.call("CreateTable", json.dumps(PAIR.create).encode())
+    database.call("PutItem", json.dumps({"TableName": "Pair", "Item": {"pk": {"S": "p"}, "sk": {"S": "1"}}}).encode())
+    (tmp_path / "journal.new").mkdir()  # in the way
+    database.close()
+    assert "the journal could not be written anew, the old one goes on" in capsys.readouterr().err
+    with pytest.raises(JournalError, match=r"journal\.new: Is a directory"):
+        Database(tmp_path)
+    (tmp_path / "journal.new").rmdir()
+    database = Database(tmp_path)
+    assert json.loads(database.call("Scan", b'{"TableName": "Pair"}')[1])["Count"] == 1
     database.close()
 
 
