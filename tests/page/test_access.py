@@ -20,6 +20,8 @@ PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch":
 def _serious(page: Page) -> list[str]:
     """What axe finds that is serious or worse."""
     assert AXE.is_file(), "axe-core is not there: npm ci"
+    expect(page.locator("[aria-busy]")).to_have_count(0)
+    page.wait_for_timeout(300)  # dimmed while busy, and for the length of a transition
     page.evaluate(AXE.read_text())
     found = page.evaluate("axe.run()")["violations"]
     return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")]

@@ -3,6 +3,7 @@
  * @module
  */
 import { Failed, ask, now } from "./api.js";
+import { MOST } from "./table.js";
 import { fitting, following, offered, preceding, resolve, SIZE } from "./range.js";
 
 /** @typedef {import("./format.js").Period} Period */
@@ -44,8 +45,6 @@ import { fitting, following, offered, preceding, resolve, SIZE } from "./range.j
  * @property {Period[]} periods on offer for this span
  */
 
-const TOP = 100; // rows of a table; ten are shown at first
-
 /** Whether the server answers `compare=previous`; one that does not refuses the name. */
 let compares = true;
 
@@ -60,7 +59,7 @@ export async function load(view, signal) {
   const wanted = /** @type {Period} */ (view.period) || range.period;
   /** @param {Span} span @param {Period} period @param {string} [compare] @returns {Promise<Answer>} */
   const get = async ({ start, end }, period, compare) => {
-    const query = { start_date: iso(start), end_date: iso(end), period, top: TOP, ...filters, compare };
+    const query = { start_date: iso(start), end_date: iso(end), period, top: MOST, ...filters, compare };
     return (await ask("dashboard", { query, signal })).json();
   };
   if (range.start === null || range.end === null) return everything(get, wanted);

@@ -5,6 +5,8 @@
 import { byId, fill, h } from "./dom.js";
 
 const FIRST = 10; // rows before "Show all"
+/** Rows that are asked for: as many means that there may be more. */
+export const MOST = 100;
 
 /**
  * @template Row
@@ -51,7 +53,7 @@ export function showTable(table, rows, reason) {
   const shown = opened.has(table.id) ? ranked : ranked.slice(0, FIRST);
   fill(
     card,
-    h("h2", null, table.title, rows && rows.length > FIRST && h("span", { class: "soft" }, ` ${rows.length}`)),
+    h("h2", null, table.title, rows && rows.length > FIRST && rows.length < MOST && h("span", { class: "soft" }, ` ${rows.length}`)),
     rows?.length
       ? h("table", null,
           h("caption", { class: "spoken" }, `${table.title}. ${table.hint ?? "Choose a row to filter by it."}`),
@@ -66,7 +68,7 @@ export function showTable(table, rows, reason) {
           if (!opened.delete(table.id)) opened.add(table.id);
           again();
         },
-      }, opened.has(table.id) ? "Show fewer" : `Show all ${ranked.length}`),
+      }, opened.has(table.id) ? "Show fewer" : `Show ${ranked.length < MOST ? "all" : "the first"} ${ranked.length}`),
   ); // prettier-ignore
 }
 
