@@ -1,30 +1,34 @@
-"""Fixtures that more than one folder of tests uses: tables on moto, the service over them, a clock that stands still."""
+"""Fixtures that several folders of tests use: tables on moto, the service over them, a clock that stands still."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi import FastAPI
+from moto import mock_aws
+from starlette.testclient import TestClient
+
 from analytics.settings import Settings
 from analytics.store import KeyTable, LogTable
 from analytics.store.client import connect
 from analytics.web import Service
-from fastapi import FastAPI
 from functions.dashboard.app import create_app as create_dashboard
 from functions.ingest.app import create_app as create_ingest
 from functions.keys.app import create_app as create_keys
-from moto import mock_aws
-from starlette.testclient import TestClient
+from local.template import read
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1")
 
-SETTINGS = Settings(logs_table="logs", keys_table="keys")
+STACK = read(Path(__file__).parents[1] / "template.yaml")
+SETTINGS = Settings.from_environment(STACK.functions["IngestFunction"].environment)
 NOON = 1_763_985_600_000_000  # 2025-11-24T12:00:00Z, in microseconds since 1970
 
 _client: list[DynamoDBClient] = []
@@ -40,16 +44,8 @@ def shared_client() -> DynamoDBClient:
 
 def create_tables(client: DynamoDBClient) -> None:
     """The two tables, as template.yaml describes them."""
-    for name, keys in (("logs", ("api_key", "timestamp")), ("keys", ("key_hash",))):
-        client.create_table(
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-            KeySchema=[
-                {"AttributeName": key, "KeyType": kind}  # type: ignore[typeddict-item]
-                for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
-            ],
-        )
+    for table in STACK.tables:
+        client.create_table(**table.create)
 
 
 @pytest.fixture
@@ -85,7 +81,7 @@ def clock() -> Clock:
 @pytest.fixture
 def service(dynamodb: DynamoDBClient, clock: Clock) -> Service:
     """The service over empty tables."""
-    return Service(SETTINGS, KeyTable(dynamodb, "keys"), LogTable(dynamodb, "logs"), clock)
+    return Service(SETTINGS, KeyTable(dynamodb, SETTINGS.keys_table), LogTable(dynamodb, SETTINGS.logs_table), clock)
 
 
 class Api:

@@ -90,3 +90,14 @@ def test_foreign_bytes_are_refused(packed: bytes) -> None:
     """What is no batch, or one in a format of the future, is not taken for one."""
     with pytest.raises(ValueError, match=r"not a packed batch|format 2"):
         Batch.unpack(packed)
+
+
+@given(strategies.logs)
+def test_a_part_of_a_batch_can_be_made_as_small_as_its_logs(logs: Logs) -> None:
+    """`compact` keeps the logs of a part, and only the values that they have."""
+    part = batch_of(logs).take(range(len(logs) // 2))
+    compact = part.compact()
+    assert rows(compact) == rows(part)
+    assert set(compact.cell_ids) == set(range(len(compact.cells)))
+    for column in (compact.addresses, compact.consumers):
+        assert column is None or set(column.ids) == set(range(len(column.values)))

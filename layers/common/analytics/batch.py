@@ -102,6 +102,23 @@ class Batch:
             weights=None if self.weights is None else only(self.weights),
         )
 
+    def compact(self) -> Batch:
+        """The same logs without the values that none of them has: `take` leaves those in the dictionaries."""
+
+        def coded(column: Coded | None) -> Coded | None:
+            return column and _column([column.values[number] for number in column.ids])
+
+        cells, cell_ids = _code([self.cells[number] for number in self.cell_ids])
+        return replace(
+            self,
+            cells=cells,
+            cell_ids=cell_ids,
+            addresses=coded(self.addresses),
+            consumers=coded(self.consumers),
+            user_agents=coded(self.user_agents),
+            paths=coded(self.paths),
+        )
+
     def pack(self) -> bytes:
         """The bytes to store; `unpack` is the way back."""
         columns: dict[str, object] = {

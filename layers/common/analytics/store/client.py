@@ -52,7 +52,8 @@ def translated() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if cancellation_codes(error) & _BUSY or error.response["Error"]["Code"] in _BUSY:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if status >= 500 or ({error.response["Error"]["Code"]} | cancellation_codes(error)) & _BUSY:
             raise Unavailable from error
         raise
     except (NoConnectionError, HTTPClientError) as error:

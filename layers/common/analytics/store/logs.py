@@ -130,5 +130,5 @@ def _packed(batch: Batch) -> list[bytes]:
     if len(packed) <= _LARGEST:
         return [packed]
     middle = len(batch) // 2
-    first = replace(batch.take(range(middle)), counts=batch.counts)
-    return _packed(first) + _packed(batch.take(range(middle, len(batch))))
+    first = replace(batch.take(range(middle)).compact(), counts=batch.counts)
+    return _packed(first) + _packed(batch.take(range(middle, len(batch))).compact())
