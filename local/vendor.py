@@ -42,9 +42,8 @@ def install(root: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise VendorError("npm is not installed")
-    done = subprocess.run(
-        [npm, "ci", "--omit=dev", "--loglevel=error"], cwd=root, check=False, capture_output=True, text=True
-    )  # noqa: S603
+    command = [npm, "ci", "--omit=dev", "--loglevel=error"]
+    done = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)  # noqa: S603
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise VendorError(f"npm ci failed: {last}")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Response, expect
 
-from tests.page.desk import Account, Reader, log, tile
+from local.screenshot import CHROMIUM
+from tests.page.desk import ROOT, Account, Reader, log, tile
 
 pytestmark = pytest.mark.browser
 
@@ -38,3 +43,12 @@ def test_first_numbers_are_there_within_a_second(reader: Reader, account: Accoun
         expect(tile(page, "total_requests")).to_have_text("10k")
         took.append(page.evaluate("performance.now()"))
     assert min(took) < 1_000
+
+
+def test_the_picture_for_the_readme_is_made_by_one_command(tmp_path: Path) -> None:
+    """`python -m local.screenshot` serves, stores, signs in and leaves a small PNG."""
+    file = tmp_path / "docs" / "dashboard.png"
+    command = [sys.executable, "-m", "local.screenshot", str(file), "--chromium", os.environ.get("CHROMIUM", CHROMIUM)]
+    subprocess.run(command, check=True, timeout=90, cwd=ROOT)
+    assert file.read_bytes().startswith(b"\x89PNG")
+    assert 40_000 < file.stat().st_size < 250_000
