@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,14 +19,13 @@ from analytics.web import Service
 from functions.dashboard.app import create_app as create_dashboard
 from functions.ingest.app import create_app as create_ingest
 from functions.keys.app import create_app as create_keys
-from local.template import read
+from tests.engines import STACK, Engine, NotHere, dynoxide
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1")
 
-STACK = read(Path(__file__).parents[1] / "template.yaml")
 SETTINGS = Settings.from_environment(STACK.functions["IngestFunction"].environment)
 NOON = 1_763_985_600_000_000  # 2025-11-24T12:00:00Z, in microseconds since 1970
 
@@ -55,6 +53,30 @@ def dynamodb() -> Iterator[DynamoDBClient]:
         client = shared_client()
         create_tables(client)
         yield client
+
+
+@pytest.fixture(scope="session")
+def dynoxide_client() -> Iterator[DynamoDBClient]:
+    """A client of one dynoxide, as the functions make theirs; skips where it cannot be had."""
+    try:
+        with dynoxide() as url, pytest.MonkeyPatch.context() as environment:
+            environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
+            client = connect()
+            environment.undo()
+            yield client
+            client.close()
+    except NotHere as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(params=["moto", "dynoxide"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """Empty tables on each engine at hand."""
+    if request.param == "dynoxide":
+        yield Engine(request.getfixturevalue("dynoxide_client"))
+    else:
+        with mock_aws():
+            yield Engine(shared_client())
 
 
 @dataclass

@@ -10,15 +10,44 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from analytics.store import KeyTable, LogTable
+from local.template import read
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 ROOT = Path(__file__).parents[1]
+STACK = read(ROOT / "template.yaml")
 PACKAGE = "@dynoxide/linux-x64"
 VERSION = "1.2.1"
 CACHE = ROOT / ".pytest_cache" / "dynoxide"  # git ignores it, and it outlives a run
 INSTALL_S = 60
 START_S = 10
+
+
+class Engine:
+    """A DynamoDB with the template's tables, empty and of one test alone."""
+
+    def __init__(self, client: DynamoDBClient) -> None:
+        self.client = client
+        mark = uuid4().hex[:8]  # dynoxide runs for the whole session
+        tables = [replace(table, name=f"{table.name}-{mark}") for table in STACK.tables]
+        for table in tables:
+            client.create_table(**table.create | {"TableName": table.name})
+        self.logs_table, self.keys_table = (table.name for table in tables)
+        self.logs = LogTable(client, self.logs_table)
+        self.keys = KeyTable(client, self.keys_table)
+
+    def sort_keys(self) -> list[str]:
+        """The sort keys of everything in the table of logs."""
+        pages = self.client.get_paginator("scan").paginate(TableName=self.logs_table, ConsistentRead=True)
+        return sorted(item["timestamp"]["S"] for page in pages for item in page["Items"])
 
 
 class NotHere(Exception):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mimetypes
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -23,8 +22,8 @@ from analytics.summary import DAY, HOUR, SECOND, Summary
 from analytics.timeline import Period, Range, parse_range
 from analytics.web import Service, application, authorized
 
-DEADLINE = 20.0  # seconds of folding before an answer says how far it got; the gateway gives up after 30
-PAGE_DEADLINE = 8.0  # seconds of looking for raw logs before a page is cut short
+DEADLINE = 20 * SECOND  # of folding before an answer says how far it got; the gateway gives up after 30 s
+PAGE_DEADLINE = 8 * SECOND  # of looking for raw logs before a page is cut short
 STATIC = Path(__file__).parent / "static"
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -154,9 +153,9 @@ def create_app(service: Service) -> FastAPI:
 def summarize(service: Service, stream: str, wanted: Filter, period: Period) -> tuple[Summary, bool]:
     """A summary of the logs that are wanted, and whether it is of all of them: a deadline may have cut it short."""
     summary = Summary(60 if period is Period.minutely else HOUR)
-    late = time.monotonic() + DEADLINE
+    late = service.now() + DEADLINE
     for stored in service.logs.since(stream, _first_receipt(wanted.range)):
-        if time.monotonic() > late:
+        if service.now() > late:
             return summary, False
         summary.receive(stored.batch.counts, stored.received)
         summary.add(wanted.apply(stored.batch))
@@ -170,7 +169,7 @@ def page(service: Service, stream: str, wanted: Filter, limit: int, cursor: str 
     """
     after = Cursor.decode(cursor) if cursor else None
     rows: list[Row] = []
-    late = time.monotonic() + PAGE_DEADLINE
+    late = service.now() + PAGE_DEADLINE
     for stored in service.logs.newest(stream, after.sort_key if after else None, _first_receipt(wanted.range)):
         for position in reversed(wanted.positions(stored.batch)):
             if after and stored.sort_key == after.sort_key and position >= after.position:
@@ -178,7 +177,7 @@ def page(service: Service, stream: str, wanted: Filter, limit: int, cursor: str 
             if len(rows) == limit:
                 return rows, str(rows[-1]["id"])
             rows.append(row(stored.sort_key, stored.batch, position))
-        if time.monotonic() > late:
+        if service.now() > late:
             return rows, Cursor(stored.sort_key, 0).encode()
     return rows, None
 

@@ -13,8 +13,8 @@ from botocore.stub import Stubber
 
 from analytics.errors import Unavailable
 from analytics.store import KeyRecord, KeyTable
-from tests.analytics.conftest import Engine
 from tests.conftest import NOON
+from tests.engines import Engine
 
 SECOND = 1_000_000
 TRUSTED = 30 * SECOND  # how long a record that was read is believed

@@ -23,9 +23,9 @@ from analytics.model import Log
 from analytics.store import LogTable
 from analytics.store.client import connect
 from analytics.store.logs import Stored
-from tests.analytics.conftest import Engine
 from tests.analytics.lossy import Fault, lossy
 from tests.conftest import NOON
+from tests.engines import Engine
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -23,6 +23,7 @@ MAX_LOGS = 1_000  # in one batch
 MAX_BODY = 1 << 20  # bytes of a body, after decompression
 MAX_DURATION_MS = 86_400_000.0  # a day: a longer request than that is a mistake of unit
 MAX_AHEAD_US = 300 * 1_000_000  # a clock up to five minutes ahead of ours is believed
+MAX_PROBLEMS = 10  # that are told of one log, or of the rest of a batch: thousands would teach nobody more
 OLDEST_US = 946_684_800 * 1_000_000  # 2000-01-01: older is a broken clock, and would stretch every chart back to it
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -121,7 +122,7 @@ _batch = TypeAdapter[Envelope](Envelope)
 
 
 def parse_log(body: bytes) -> Log:
-    """The log in a JSON body. Raises Invalid, with every problem found."""
+    """The log in a JSON body. Raises Invalid, with the problems found, the first MAX_PROBLEMS of them."""
     try:
         return _one.validate_json(body)
     except ValidationError as error:
@@ -137,7 +138,7 @@ def parse_batch(body: bytes) -> tuple[Envelope, list[Problem]]:
         return _batch.validate_json(body), []
     except ValidationError as error:
         problems = _problems(error, in_batch=True)
-        if any(each["type"] == "too_long" and each["loc"] == ("logs",) for each in error.errors(include_url=False)):
+        if any(each["type"] == "too_long" and each["loc"] == ("logs",) for each in error.errors(include_input=False)):
             raise TooLarge(f"A batch holds at most {MAX_LOGS} logs") from error
         if any(problem.index is None for problem in problems):
             raise Invalid("The batch is not valid", problems) from error
@@ -148,7 +149,13 @@ def parse_batch(body: bytes) -> tuple[Envelope, list[Problem]]:
 
 
 def _problems(error: ValidationError, *, in_batch: bool) -> list[Problem]:
-    return [_problem(each, in_batch) for each in error.errors(include_url=False, include_context=False)]
+    told, problems = Counter[int | None](), list[Problem]()
+    for each in error.errors(include_url=False, include_context=False, include_input=False):
+        problem = _problem(each, in_batch)
+        told[problem.index] += 1
+        if told[problem.index] <= MAX_PROBLEMS:
+            problems.append(problem)
+    return problems
 
 
 def _problem(error: ErrorDetails, in_batch: bool) -> Problem:

@@ -16,6 +16,7 @@ from analytics.model import microseconds
 MAX_POINTS = 10_080  # of one time series: a week of minutes, or 27 years of days
 _DAY_US = 86_400 * 1_000_000
 _MINUTE_US = 60 * 1_000_000
+_LAST_US = 253_402_300_800 * 1_000_000 - 1  # the end of the year 9999: "for ever", and the last that has a name
 
 
 class Period(StrEnum):
@@ -50,7 +51,8 @@ class Range:
 def parse_range(start_date: str | None, end_date: str | None) -> Range:
     """The range between a start and an end, each a date or a datetime in ISO 8601 (without offset: UTC).
 
-    A date as the end includes all of that day. Raises Invalid for anything else and for an end not after the start.
+    A date as the end includes all of that day; what is before 1970 is taken as 1970. Raises Invalid for anything else,
+    and for an end not after the start.
     """
     asked = Range(_moment("start_date", start_date), _moment("end_date", end_date, days=1))
     if asked.start is not None and asked.end is not None and asked.start >= asked.end:
@@ -64,10 +66,11 @@ def _moment(field: str, text: str | None, days: int = 0) -> int | None:
     if text is None:
         return None
     try:
-        if len(text) == 10:
-            return microseconds(datetime.combine(date.fromisoformat(text), time())) + days * _DAY_US
-        # An unescaped "+" of an offset arrives as a space.
-        return microseconds(datetime.fromisoformat(text.replace(" ", "+") if text[-6:-5] == " " else text))
+        if len(text) <= 10:  # a date alone
+            at = microseconds(datetime.combine(date.fromisoformat(text), time())) + days * _DAY_US
+        else:  # an unescaped "+" of an offset arrives as a space
+            at = microseconds(datetime.fromisoformat(text.replace(" ", "+") if text[-6:-5] == " " else text))
+        return min(max(at, 0), _LAST_US)
     except ValueError:
         reason = "Input should be a date or datetime in ISO 8601"
         raise Invalid(f"{field} is not a date", [Problem(None, field, reason)]) from None

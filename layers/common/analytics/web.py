@@ -102,6 +102,8 @@ async def read_body(request: Request) -> bytes:
         raise TooLarge(f"A body is at most {MAX_BODY} bytes after decompression")
     if not inflate.eof:
         raise Invalid("The body is not valid gzip: it ends too early")
+    if inflate.unused_data:
+        raise Invalid("The body is not valid gzip: it goes on after its end")
     return plain
 
 
