@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from client_middleware.buffer import Buffer, Row
+from client_middleware.buffer import Buffer
 from client_middleware.settings import Settings
 from client_middleware.transport import Outcome
 from client_middleware.wire import Encoder
@@ -62,14 +62,25 @@ class Batch:
 class Delivery:
     """A sink for rows that sends them to the service."""
 
-    def __init__(self, settings: Settings, connect: Callable[[], Post], in_background: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        connect: Callable[[], Post],
+        *,
+        in_background: bool = True,
+        first_wait: float = FIRST_WAIT_S,
+    ) -> None:
         """`in_background`: send by age and size too; else only when told to `flush`."""
+        self._first_wait = first_wait
         self._settings = settings
         self._connect = connect
         self._in_background = in_background
         self.owner: object = None
         """Kept alive as long as there is something to send."""
-        self.buffer = Buffer(settings.buffer_logs, settings.buffer_bytes, settings.batch_logs)
+        wake = self._start if in_background else lambda: None
+        self.buffer = Buffer(settings.buffer_logs, settings.buffer_bytes, settings.batch_logs, wake)
+        self.record = self.buffer.add
+        """Keep a row to send, or count it as lost. Never waits for the network."""
         self.reset()
 
     def reset(self) -> None:
@@ -99,11 +110,6 @@ class Delivery:
     def due(self) -> bool:
         """Whether logs have waited long enough, or are enough, to be sent."""
         return self._batch is not None or self._ready(time.monotonic())
-
-    def record(self, row: Row, size: int = 0) -> None:
-        """Keep a row to send, or count it as lost. Never waits for the network."""
-        if self.buffer.add(row, size) and self._in_background:
-            self._start()
 
     def flush(self, seconds: float) -> bool:
         """Send all that was recorded, for at most so many seconds; whether nothing is left."""
@@ -252,7 +258,7 @@ class Delivery:
             self._give_up(batch, "unconfirmed" if batch.maybe_stored else outcome.reason, now)
         else:
             self._warn("Logs can not be delivered now and wait: %s", outcome.detail)
-            wait = min(FIRST_WAIT_S * 2 ** min(batch.tries - 1, 16), LONGEST_WAIT_S) * random.uniform(0.5, 1)
+            wait = min(self._first_wait * 2 ** min(batch.tries - 1, 16), LONGEST_WAIT_S) * random.uniform(0.5, 1)
             batch.due = now + max(wait, min(outcome.wait or 0.0, self._settings.retry_seconds))
 
     def _give_up(self, batch: Batch, reason: str, now: float) -> None:

@@ -35,13 +35,13 @@ class Sampler:
         self._skipped = 0
         self._last: Row | None = None
 
-    def choose(self, row: Row) -> Row | None:
-        """The row with its weight, or None for one that is skipped."""
+    def choose(self, row: Row) -> Row:
+        """The row with its weight, which is 0 for one that is skipped."""
         with self._lock:
             if self._dice.random() >= self._rate and self._skipped < MAX_WEIGHT - 1:
                 self._skipped += 1
-                self._last = row
-                return None
+                self._last = row = (*row[:-1], 0)
+                return row
             weight, self._skipped = self._skipped + 1, 0
         return (*row[:-1], weight)
 

@@ -202,7 +202,7 @@ class Settings:
     flush_seconds: float = _setting(
         5.0, "ANALYTICS_FLUSH_SECONDS", _number(0.05, 3600), "a log waits at most this long before it is sent", "s"
     )
-    batch_logs: int = _setting(500, "ANALYTICS_BATCH_LOGS", _whole(1, 1000), "as many logs are sent at once", "logs")
+    batch_logs: int = _setting(1000, "ANALYTICS_BATCH_LOGS", _whole(1, 1000), "as many logs are sent at once", "logs")
     buffer_logs: int = _setting(
         10_000, "ANALYTICS_BUFFER_LOGS", _whole(1, 1_000_000), "more logs than this do not wait; they count as lost"
     )

@@ -14,8 +14,8 @@ from client_middleware.wire import Encoder
 class Sink(Protocol):
     """Takes rows of finished requests."""
 
-    def record(self, row: Row, size: int = 0) -> None:
-        """Take a row with so many bytes of texts of its own; never waits."""
+    def record(self, row: Row) -> None:
+        """Take a row; never waits."""
 
     def flush(self, seconds: float) -> bool:
         """Pass on what was taken, for at most so many seconds; whether nothing is left."""
@@ -35,9 +35,9 @@ class MemorySink:
         self.logs: list[dict[str, Any]] = []
         """The logs as the service would get them, oldest first."""
 
-    def record(self, row: Row, size: int = 0) -> None:  # noqa: ARG002 - a Sink's
+    def record(self, row: Row) -> None:
         """Keep a log."""
-        self.logs.append(json.loads(self._encoder.line(row)))
+        self.logs += map(json.loads, self._encoder.lines([row]))
 
     def flush(self, seconds: float) -> bool:  # noqa: ARG002 - a Sink's
         """Nothing waits here."""

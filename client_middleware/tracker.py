@@ -16,7 +16,7 @@ from client_middleware import address
 from client_middleware import settings as configuration
 from client_middleware.route import UNMATCHED, Templates
 from client_middleware.sampling import Sampler
-from client_middleware.wire import LIMITS, clean
+from client_middleware.wire import more
 
 if TYPE_CHECKING:
     from client_middleware.buffer import Row
@@ -43,7 +43,8 @@ class Tracker:
             sink = self._delivery = self._deliver()
         self.own_sink = sink
         self.sink = _diverted[-1] if _diverted else sink
-        self._templates = Templates()
+        self._endpoint = Templates().of
+        self._proxies = settings.trusted_proxies
         secret = settings.ip_secret or settings.api_key or ""
         self._addresses = address.Addresses(settings.ip, secret.encode())
         self._sampler = Sampler(settings.sample_rate) if settings.sample_rate < 1 else None
@@ -71,15 +72,20 @@ class Tracker:
     def record(self, scope: Mapping[str, Any], path: str, at: float, seconds: float, status: int) -> None:
         """Record a finished request: its scope, the path it asked for, when it began, how long it took, its status."""
         try:
-            row, size = self._row(scope, path, at, seconds, status)
-            sink = self.sink
+            addresses = self._addresses
+            if at >= addresses.until:
+                addresses.rotate(at)
+            client = scope.get("client")
+            host = client[0] if client else None
+            if self._proxies:
+                host = address.behind_proxies(host, scope["headers"], self._proxies)
+            endpoint = self._endpoint(scope)
+            more = self._more(scope, path, endpoint) if self._extras else ""
+            row: Row = (at, seconds, scope["method"], endpoint, status, addresses[host], more, 1)
             if self._sampler is not None:
-                chosen = self._sampler.choose(row)
-                if chosen is None:
-                    return
-                row = chosen
-            if sink is not None:
-                sink.record(row, size)
+                row = self._sampler.choose(row)
+            if row[-1] and self.sink is not None:
+                self.sink.record(row)
         except Exception:
             # A defect of ours, or of the app's `consumer`: the request must not notice, and it is counted.
             if not self._complained:
@@ -88,25 +94,14 @@ class Tracker:
             if self._delivery is not None:
                 self._delivery.buffer.lose({"unrecordable": 1})
 
-    def _row(self, scope: Mapping[str, Any], path: str, at: float, seconds: float, status: int) -> tuple[Row, int]:
+    def _more(self, scope: Mapping[str, Any], path: str, endpoint: str) -> str:
         settings = self.settings
-        if at >= self._addresses.until:
-            self._addresses.rotate(at)
-        client = scope.get("client")
-        host = client[0] if client else None
-        if settings.trusted_proxies:
-            host = address.behind_proxies(host, scope["headers"], settings.trusted_proxies)
-        ip = self._addresses[host]
-        endpoint = self._templates.of(scope)
-        if not self._extras:
-            return (at, seconds, scope["method"], endpoint, status, ip, None, None, None, 1), 0
-        consumer = self._consumer(scope)
-        agent = _header(scope, b"user-agent") if settings.user_agent else None
-        agent = clean(agent, LIMITS["user_agent"]) if agent else None
-        raw = settings.raw_path == "all" or (settings.raw_path == "unmatched" and endpoint == UNMATCHED)
-        raw_path = clean(path, LIMITS["path"]) or None if raw else None
-        size = len(consumer or "") + len(agent or "") + len(raw_path or "")
-        return (at, seconds, scope["method"], endpoint, status, ip, consumer, agent, raw_path, 1), size
+        keep_path = settings.raw_path == "all" or (settings.raw_path == "unmatched" and endpoint == UNMATCHED)
+        return more(
+            consumer=self._consumer(scope),
+            user_agent=_header(scope, b"user-agent") if settings.user_agent else None,
+            path=path if keep_path else None,
+        )
 
     def _consumer(self, scope: Mapping[str, Any]) -> str | None:
         wanted = self.settings.consumer
@@ -118,7 +113,7 @@ class Tracker:
             from starlette.requests import Request
 
             value = wanted(Request(dict(scope)))
-        return clean(value, LIMITS["consumer"]) if isinstance(value, str) and value else None
+        return value if isinstance(value, str) else None
 
     def flush(self, seconds: float) -> bool:
         """Send what was recorded, the tail of a sample too."""

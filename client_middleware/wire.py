@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from client_middleware.buffer import Row
 
@@ -22,6 +22,12 @@ MAX_MS = 86_400_000.0  # the longest process_time that the server takes, a day
 MAX_KNOWN = 10_000  # heads that are remembered
 
 LIMITS = {"endpoint": 512, "consumer": 128, "user_agent": 256, "path": 512}  # characters that the server takes
+
+
+def more(**fields: str | None) -> str:
+    """Further fields of a log, as the JSON that follows the others; those that are None or empty are left out."""
+    given = ((name, clean(text, LIMITS[name])) for name, text in fields.items() if text)
+    return "".join(f',"{name}":{json.dumps(text)}' for name, text in given)
 
 
 def clean(text: str, limit: int) -> str:
@@ -37,29 +43,24 @@ class Encoder:
 
     def __init__(self) -> None:
         self._heads: dict[tuple[str, str, int], str] = {}
-        self._second = -1
-        self._prefix = ""
 
-    def line(self, row: Row) -> str:
-        """One log as a JSON object, in ASCII."""
-        at, seconds, method, endpoint, status, ip, consumer, user_agent, path, weight = row
-        head = self._heads.get((method, endpoint, status)) or self._head(method, endpoint, status)
-        second = int(at)
-        if second != self._second:
-            self._second = second
-            self._prefix = time.strftime('{"created_at":"%Y-%m-%dT%H:%M:%S', time.gmtime(second))
-        line = f"{self._prefix}.{int((at - second) * 1_000_000):06d}{head}{min(seconds * 1000, MAX_MS):.3f}"
-        if ip is not None:
-            line = f'{line},"ip":"{ip}"'
-        if weight != 1:
-            line = f'{line},"weight":{weight}'
-        if consumer is not None:
-            line = f'{line},"consumer":{json.dumps(consumer)}'
-        if user_agent is not None:
-            line = f'{line},"user_agent":{json.dumps(user_agent)}'
-        if path is not None:
-            line = f'{line},"path":{json.dumps(path)}'
-        return line + "}"
+    def lines(self, rows: Iterable[Row]) -> list[str]:
+        """Each log as a JSON object, in ASCII."""
+        heads = self._heads
+        moment, prefix = -1, ""
+        lines = []
+        for at, seconds, method, endpoint, status, ip, extra, weight in rows:
+            head = heads.get((method, endpoint, status)) or self._head(method, endpoint, status)
+            second = int(at)
+            if second != moment:
+                moment = second
+                prefix = time.strftime('{"created_at":"%Y-%m-%dT%H:%M:%S.', time.gmtime(second))
+            if weight != 1:
+                extra = f'{extra},"weight":{weight}'
+            address = f'"{ip}"' if ip else "null"
+            micros = int((at - second) * 1_000_000)
+            lines.append(f'{prefix}{micros:06d}{head}{min(seconds * 1000, MAX_MS):.3f},"ip":{address}{extra}}}')
+        return lines
 
     def _head(self, method: str, endpoint: str, status: int) -> str:
         if len(self._heads) >= MAX_KNOWN:
@@ -75,7 +76,7 @@ class Encoder:
         """The body of one batch, and the rows that there was no room for."""
         client = {"name": NAME, "version": __version__, "instance": instance}
         envelope = json.dumps({"batch_id": batch_id, "client": client, "dropped": dropped}, separators=(",", ":"))
-        lines = [self.line(row) for row in rows]
+        lines = self.lines(rows)
         room = MAX_BYTES - len(envelope) - 16
         if sum(map(len, lines)) + len(lines) > room:
             fitting = 0
