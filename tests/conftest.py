@@ -110,15 +110,17 @@ class Api:
     """The three applications of a service as one, and a key to them."""
 
     def __init__(self, service: Service) -> None:
-        self._clients = [_client_of(create, service) for create in (create_ingest, create_dashboard, create_keys)]
+        self._service = service
+        self._clients: dict[Callable[[Service], FastAPI], TestClient] = {}
         self.key = self.request("POST", "/generate_key").json()["api_key"]
 
     def request(self, method: str, url: str, **options: Any) -> Any:
         """The answer of the application that has this route, without a key."""
         path = url.partition("?")[0]
-        ingest, dashboard, keys = self._clients
-        of = ingest if path.startswith("/track") else keys if "key" in path else dashboard
-        return of.request(method, url, **options)
+        create = create_ingest if path.startswith("/track") else create_keys if "key" in path else create_dashboard
+        if create not in self._clients:
+            self._clients[create] = TestClient(create(self._service), raise_server_exceptions=False)
+        return self._clients[create].request(method, url, **options)
 
     def get(self, url: str, **options: Any) -> Any:
         """GET with the key."""
@@ -130,10 +132,6 @@ class Api:
 
     def _with_key(self, options: dict[str, Any]) -> dict[str, Any]:
         return options | {"headers": {"X-API-Key": self.key} | options.get("headers", {})}
-
-
-def _client_of(create: Callable[[Service], FastAPI], service: Service) -> TestClient:
-    return TestClient(create(service), raise_server_exceptions=False)
 
 
 @pytest.fixture

@@ -170,82 +170,104 @@ def test_the_largest_and_smallest_that_may_be_sent(api: Api, field: str, value: 
 
 
 REQUIRED = "Field required"
-BAD_FIELDS: list[tuple[str, Any, str]] = [
-    ("created_at", ..., REQUIRED),
-    ("created_at", None, "Input should be an ISO 8601 date and time"),
-    ("created_at", 1_763_985_600, "Input should be an ISO 8601 date and time"),
-    ("created_at", "yesterday", "Input should be an ISO 8601 date and time"),
-    ("created_at", "", "Input should be an ISO 8601 date and time"),
-    ("created_at", "2025-13-01T00:00:00Z", "Input should be an ISO 8601 date and time"),
-    ("created_at", "10000-01-01T00:00:00Z", "Input should be an ISO 8601 date and time"),
-    ("created_at", "0001-01-01T00:00:00+23:59", "Input should not be before the year 2000"),
-    ("created_at", "1999-12-31T23:59:59.999999Z", "Input should not be before the year 2000"),
-    ("method", ..., REQUIRED),
-    ("method", "", "String should match pattern"),
-    ("method", "GET ", "String should match pattern"),
-    ("method", "GET\n", "String should match pattern"),
-    ("method", "X" * 17, "String should match pattern"),
-    ("method", 7, "Input should be a valid string"),
-    ("endpoint", ..., REQUIRED),
-    ("endpoint", "", "String should have at least 1 character"),
-    ("endpoint", "x" * 513, "String should have at most 512 characters"),
-    ("endpoint", "/a\x00b", "String should match pattern"),
-    ("endpoint", "/a\nb", "String should match pattern"),
-    ("endpoint", "/a\n", "String should match pattern"),
-    ("endpoint", "/a\x1b[31m", "String should match pattern"),
-    ("endpoint", "/a\x7f", "String should match pattern"),
-    ("endpoint", "/a\x9b", "String should match pattern"),
-    ("endpoint", ["/"], "Input should be a valid string"),
-    ("ip", "999.1.1.1", "Input should be an IPv4 or IPv6 address, or null"),
-    ("ip", "192.0.2.01", "Input should be an IPv4 or IPv6 address, or null"),
-    ("ip", "192.0.2.1:80", "Input should be an IPv4 or IPv6 address, or null"),
-    ("ip", "", "Input should be an IPv4 or IPv6 address, or null"),
-    ("ip", "localhost", "Input should be an IPv4 or IPv6 address, or null"),
-    ("ip", "2001:db8:::1", "Input should be an IPv4 or IPv6 address, or null"),
-    ("ip", "fe80::1%" + "z" * 60, "String should have at most 64 characters"),
-    ("ip", 3_221_225_985, "Input should be a valid string"),
-    ("process_time", ..., REQUIRED),
-    ("process_time", None, "Input should be a valid number"),
-    ("process_time", -0.001, "Input should be greater than or equal to 0"),
-    ("process_time", 86_400_000.001, "Input should be less than or equal to 86400000"),
-    ("process_time", "12", "Input should be a valid number"),
-    ("process_time", True, "Input should be a valid number"),
-    ("status_code", ..., REQUIRED),
-    ("status_code", 99, "Input should be greater than or equal to 100"),
-    ("status_code", 600, "Input should be less than or equal to 599"),
-    ("status_code", "200", "Input should be a valid integer"),
-    ("status_code", 200.0, "Input should be a valid integer"),
-    ("status_code", True, "Input should be a valid integer"),
-    ("weight", 0, "Input should be greater than or equal to 1"),
-    ("weight", 1_000_001, "Input should be less than or equal to 1000000"),
-    ("weight", 1.5, "Input should be a valid integer"),
-    ("consumer", "", "String should have at least 1 character"),
-    ("consumer", "c" * 129, "String should have at most 128 characters"),
-    ("consumer", "a\tb", "String should match pattern"),
-    ("user_agent", "u" * 257, "String should have at most 256 characters"),
-    ("user_agent", "a\rb", "String should match pattern"),
-    ("path", "p" * 513, "String should have at most 512 characters"),
-    ("path", "/a\x00", "String should match pattern"),
-    ("query", "page=2", "Extra inputs are not permitted"),
-]
+BAD_FIELDS: dict[str, list[tuple[Any, str]]] = {
+    "created_at": [
+        (..., REQUIRED),
+        (None, "Input should be an ISO 8601 date and time"),
+        (1_763_985_600, "Input should be an ISO 8601 date and time"),
+        ("yesterday", "Input should be an ISO 8601 date and time"),
+        ("", "Input should be an ISO 8601 date and time"),
+        ("2025-13-01T00:00:00Z", "Input should be an ISO 8601 date and time"),
+        ("10000-01-01T00:00:00Z", "Input should be an ISO 8601 date and time"),
+        ("0001-01-01T00:00:00+23:59", "Input should not be before the year 2000"),
+        ("1999-12-31T23:59:59.999999Z", "Input should not be before the year 2000"),
+    ],
+    "method": [
+        (..., REQUIRED),
+        ("", "String should match pattern"),
+        ("GET ", "String should match pattern"),
+        ("GET\n", "String should match pattern"),
+        ("X" * 17, "String should match pattern"),
+        (7, "Input should be a valid string"),
+    ],
+    "endpoint": [
+        (..., REQUIRED),
+        ("", "String should have at least 1 character"),
+        ("x" * 513, "String should have at most 512 characters"),
+        ("/a\x00b", "String should match pattern"),
+        ("/a\nb", "String should match pattern"),
+        ("/a\n", "String should match pattern"),
+        ("/a\x1b[31m", "String should match pattern"),
+        ("/a\x7f", "String should match pattern"),
+        ("/a\x9b", "String should match pattern"),
+        (["/"], "Input should be a valid string"),
+    ],
+    "ip": [
+        ("999.1.1.1", "Input should be an IPv4 or IPv6 address, or null"),
+        ("192.0.2.01", "Input should be an IPv4 or IPv6 address, or null"),
+        ("192.0.2.1:80", "Input should be an IPv4 or IPv6 address, or null"),
+        ("", "Input should be an IPv4 or IPv6 address, or null"),
+        ("localhost", "Input should be an IPv4 or IPv6 address, or null"),
+        ("2001:db8:::1", "Input should be an IPv4 or IPv6 address, or null"),
+        ("fe80::1%" + "z" * 60, "String should have at most 64 characters"),
+        (3_221_225_985, "Input should be a valid string"),
+    ],
+    "process_time": [
+        (..., REQUIRED),
+        (None, "Input should be a valid number"),
+        (-0.001, "Input should be greater than or equal to 0"),
+        (86_400_000.001, "Input should be less than or equal to 86400000"),
+        ("12", "Input should be a valid number"),
+        (True, "Input should be a valid number"),
+    ],
+    "status_code": [
+        (..., REQUIRED),
+        (99, "Input should be greater than or equal to 100"),
+        (600, "Input should be less than or equal to 599"),
+        ("200", "Input should be a valid integer"),
+        (200.0, "Input should be a valid integer"),
+        (True, "Input should be a valid integer"),
+    ],
+    "weight": [
+        (0, "Input should be greater than or equal to 1"),
+        (1_000_001, "Input should be less than or equal to 1000000"),
+        (1.5, "Input should be a valid integer"),
+    ],
+    "consumer": [
+        ("", "String should have at least 1 character"),
+        ("c" * 129, "String should have at most 128 characters"),
+        ("a\tb", "String should match pattern"),
+    ],
+    "user_agent": [
+        ("u" * 257, "String should have at most 256 characters"),
+        ("a\rb", "String should match pattern"),
+    ],
+    "path": [
+        ("p" * 513, "String should have at most 512 characters"),
+        ("/a\x00", "String should match pattern"),
+    ],
+    "query": [
+        ("page=2", "Extra inputs are not permitted"),
+    ],
+}
 
 
-@pytest.mark.parametrize(("field", "value", "reason"), BAD_FIELDS)
-def test_a_bad_field_is_named_with_the_reason(
-    api: Api, dynamodb: DynamoDBClient, field: str, value: object, reason: str
-) -> None:
-    """By /track with 422, by /track/batch among the rejected; the log is not stored, the refusal is counted."""
-    answer = api.post("/track", json=log(**{field: value}))
-    assert (answer.status_code, answer.json()["detail"]) == (422, "The log is not valid")
-    (error,) = answer.json()["errors"]
-    assert error == {"index": None, "field": field, "reason": error["reason"]}
-    assert error["reason"].startswith(reason)
-    answer = api.post("/track/batch", json=batch(log(**{field: value})))
-    assert answer.json() == {"accepted": 0, "rejected": [error | {"index": 0}], "duplicate": False}
+@pytest.mark.parametrize("field", BAD_FIELDS)
+def test_a_bad_field_is_named_with_the_reason(api: Api, dynamodb: DynamoDBClient, field: str) -> None:
+    """By /track with 422, by /track/batch among the rejected; no log is stored, each refusal is counted."""
+    cases = BAD_FIELDS[field]
+    for number, (value, reason) in enumerate(cases):
+        answer = api.post("/track", json=log(**{field: value}))
+        assert (answer.status_code, answer.json()["detail"]) == (422, "The log is not valid")
+        (error,) = answer.json()["errors"]
+        assert error == {"index": None, "field": field, "reason": error["reason"]}
+        assert error["reason"].startswith(reason)
+        answer = api.post("/track/batch", json=batch(log(**{field: value}), batch_id=f"b{number}"))
+        assert answer.json() == {"accepted": 0, "rejected": [error | {"index": 0}], "duplicate": False}
     assert stored(api) == []
     why = "unknown_field" if field == "query" else f"invalid_{field}"
-    assert delivery(api) == EMPTY_DELIVERY | {"rejected": {why: 2}, "last_received_at": RECEIVED}
-    assert count(dynamodb) == 3  # two of counts alone, and the mark of the batch
+    assert delivery(api) == EMPTY_DELIVERY | {"rejected": {why: 2 * len(cases)}, "last_received_at": RECEIVED}
+    assert count(dynamodb) == 3 * len(cases)  # of each value two of counts alone, and the mark of the batch
 
 
 def test_every_problem_of_a_log_is_named(api: Api) -> None:
@@ -278,36 +300,36 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("body", MALFORMED, ids=lambda body: repr(body[:20]))
-@pytest.mark.parametrize("route", ["/track", "/track/batch"])
-def test_a_body_that_is_no_log_or_batch_is_refused(api: Api, dynamodb: DynamoDBClient, route: str, body: bytes) -> None:
-    """422 with one clear sentence and nothing of our inside; no log is stored."""
-    answer = api.post(route, content=body)
-    assert answer.status_code == 422
-    assert answer.json()["detail"] == ("The log is not valid" if route == "/track" else "The batch is not valid")
-    assert len(answer.json()["errors"]) >= 1
-    assert {error["index"] for error in answer.json()["errors"]} == {None}
-    assert_nothing_of_our_inside(answer.text)
+def test_a_body_that_is_no_log_or_batch_is_refused(api: Api, dynamodb: DynamoDBClient, body: bytes) -> None:
+    """422 with one clear sentence and nothing of our inside; no log is stored, by /track the refusal is counted."""
+    for route, items in (("/track/batch", 0), ("/track", 1)):
+        answer = api.post(route, content=body)
+        assert answer.status_code == 422
+        assert answer.json()["detail"] == ("The log is not valid" if route == "/track" else "The batch is not valid")
+        assert len(answer.json()["errors"]) >= 1
+        assert {error["index"] for error in answer.json()["errors"]} == {None}
+        assert_nothing_of_our_inside(answer.text)
+        assert count(dynamodb) == items
     assert stored(api) == []
-    assert count(dynamodb) == (1 if route == "/track" else 0)
 
 
 NUMBERS = ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "9" * 400, "9" * 5000, "0x10", "01", "1_000"]
 
 
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:12])
-@pytest.mark.parametrize("field", ["process_time", "status_code", "weight"])
-def test_a_number_that_is_none_is_refused(api: Api, field: str, number: str) -> None:
+def test_a_number_that_is_none_is_refused(api: Api, number: str) -> None:
     """NaN, infinities, and what overflows to them, in any numeric field, alone or in a batch."""
-    text = json.dumps(log(**{field: 1234567})).replace("1234567", number)
-    assert number in text
-    answer = api.post("/track", content=text)
-    assert answer.status_code == 422
-    assert_nothing_of_our_inside(answer.text)
-    answer = api.post("/track/batch", content=f'{{"batch_id": "b1", "logs": [{text}]}}')
-    if answer.status_code == 200:
-        assert refused(answer) == [(0, field)]
-    else:
+    for field in ("process_time", "status_code", "weight"):
+        text = json.dumps(log(**{field: 1234567})).replace("1234567", number)
+        assert number in text
+        answer = api.post("/track", content=text)
         assert answer.status_code == 422
+        assert_nothing_of_our_inside(answer.text)
+        answer = api.post("/track/batch", content=f'{{"batch_id": "{field}", "logs": [{text}]}}')
+        if answer.status_code == 200:  # it is JSON to pydantic, if not to RFC 8259
+            assert refused(answer) == [(0, field)]
+        else:
+            assert answer.status_code == 422
     assert stored(api) == []
 
 
@@ -404,8 +426,8 @@ def test_too_many_logs_are_refused_whole(api: Api, dynamodb: DynamoDBClient, bad
 
 
 def test_an_answer_stays_small_however_much_is_wrong(api: Api) -> None:
-    """A megabyte of unknown fields is refused in an answer that a function may give (6 MB at most)."""
-    fields = {f"f{number}": 1 for number in range(80_000)}
+    """At most ten problems are told of a log: an answer that repeats a megabyte of them could not be given at all."""
+    fields = {f"f{number}": 1 for number in range(20_000)}
     answer = api.post("/track", json=log(**fields))
     assert answer.status_code == 422
     assert len(answer.content) < 100_000

@@ -126,7 +126,7 @@ def parse_log(body: bytes) -> Log:
     try:
         return _one.validate_json(body)
     except ValidationError as error:
-        raise Invalid("The log is not valid", _problems(error, in_batch=False)) from error
+        raise Invalid("The log is not valid", _problems(_details(error), in_batch=False)) from error
 
 
 def parse_batch(body: bytes) -> tuple[Envelope, list[Problem]]:
@@ -137,8 +137,9 @@ def parse_batch(body: bytes) -> tuple[Envelope, list[Problem]]:
     try:
         return _batch.validate_json(body), []
     except ValidationError as error:
-        problems = _problems(error, in_batch=True)
-        if any(each["type"] == "too_long" and each["loc"] == ("logs",) for each in error.errors(include_input=False)):
+        details = _details(error)
+        problems = _problems(details, in_batch=True)
+        if any(each["type"] == "too_long" and each["loc"] == ("logs",) for each in details):
             raise TooLarge(f"A batch holds at most {MAX_LOGS} logs") from error
         if any(problem.index is None for problem in problems):
             raise Invalid("The batch is not valid", problems) from error
@@ -148,9 +149,13 @@ def parse_batch(body: bytes) -> tuple[Envelope, list[Problem]]:
     return _batch.validate_python(envelope), problems
 
 
-def _problems(error: ValidationError, *, in_batch: bool) -> list[Problem]:
+def _details(error: ValidationError) -> list[ErrorDetails]:
+    return error.errors(include_url=False, include_context=False, include_input=False)
+
+
+def _problems(details: list[ErrorDetails], *, in_batch: bool) -> list[Problem]:
     told, problems = Counter[int | None](), list[Problem]()
-    for each in error.errors(include_url=False, include_context=False, include_input=False):
+    for each in details:
         problem = _problem(each, in_batch)
         told[problem.index] += 1
         if told[problem.index] <= MAX_PROBLEMS:
