@@ -77,6 +77,7 @@ async function refresh() {
     place = location.search;
     updated = now();
     notice(null);
+    tick();
   } catch (error) {
     if (mine.signal.aborted) return;
     if (error instanceof Refused) return leave("The server no longer knows this key. Sign in with another one, or create one.");
