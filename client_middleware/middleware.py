@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from time import perf_counter, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from client_middleware import tracker as tracking
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from client_middleware.settings import Options
     from client_middleware.sink import Sink
 
 CLIENT_CLOSED_REQUEST = 499  # no response was begun: what nginx logs when the client went away
@@ -29,7 +30,9 @@ CLIENT_CLOSED_REQUEST = 499  # no response was begun: what nginx logs when the c
 class TrackingMiddleware:
     """ASGI middleware that records each HTTP request of the app under it."""
 
-    def __init__(self, app: ASGIApp, api_key: str | None = None, *, sink: Sink | None = None, **settings: Any) -> None:
+    def __init__(
+        self, app: ASGIApp, api_key: str | None = None, *, sink: Sink | None = None, **settings: Unpack[Options]
+    ) -> None:
         """Settings are those of `client_middleware.settings.Settings`; what is not given comes from the environment.
 
         `sink` takes the logs instead of the service. Raises SettingsError, which names the setting that is wrong.
@@ -86,7 +89,7 @@ class TrackingMiddleware:
 
 
 def create_tracking_middleware(
-    api_key: str | None = None, *, sink: Sink | None = None, **settings: Any
+    api_key: str | None = None, *, sink: Sink | None = None, **settings: Unpack[Options]
 ) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
     """A function for `app.middleware("http")`; settings as for TrackingMiddleware. Raises SettingsError."""
     tracker = tracking.make({"api_key": api_key, **settings}, sink)

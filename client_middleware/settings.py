@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -144,6 +144,30 @@ def _setting(
 
 
 _FLUSH = _choice("every", "adaptive", "off")
+
+
+class Options(TypedDict, total=False):
+    """The settings as arguments, for type checkers and editors: what `Settings` has, less its key."""
+
+    api_base: str | None
+    ip: Literal["full", "masked", "hashed", "none"] | None
+    ip_secret: str | None
+    trusted_proxies: int | str | Sequence[str] | None
+    sample_rate: float | None
+    exclude_paths: str | Sequence[str] | None
+    exclude_methods: str | Sequence[str] | None
+    consumer: str | Consumer | None
+    user_agent: bool | None
+    raw_path: Literal["none", "unmatched", "all"] | None
+    flush_seconds: float | None
+    batch_logs: int | None
+    buffer_logs: int | None
+    buffer_bytes: int | None
+    timeout_seconds: float | None
+    retry_seconds: float | None
+    shutdown_seconds: float | None
+    lambda_flush: Literal["every", "adaptive", "off"] | None
+    lambda_seconds: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
