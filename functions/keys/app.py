@@ -27,7 +27,8 @@ def create_app(service: Service) -> FastAPI:
         Where the service has a sign-up token, it must come as `Authorization: Bearer <token>`.
         """
         token = service.settings.signup_token
-        if token and not hmac.compare_digest((authorization or "").encode(), f"Bearer {token}".encode()):
+        sent = (authorization or "").encode("latin-1")  # the bytes as they came
+        if token and not hmac.compare_digest(sent, f"Bearer {token}".encode()):
             raise Unauthorized("Missing or invalid sign-up token", scheme="Bearer")
         secret, now = key.generate(), service.now()
         record = KeyRecord(key.hashed(secret), key.new_id(), key.new_id(), "full", now)
