@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 STAMP   = $(VENV)/.installed
 
-.PHONY: help setup demo serve test check format compile clean
+.PHONY: help setup page demo serve test test-browser check format compile bench screenshot clean
 
 help:  ## list the chores
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -19,14 +19,20 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
-demo: setup  ## a sample app, real traffic, its dashboard (ONCE=1: show it and exit)
+page: setup  ## bring the page's chart library from npm, where there is npm
+	@$(BIN)/python -m local.vendor
+
+demo: page  ## a sample app, real traffic, its dashboard (ONCE=1: show it and exit)
 	@$(BIN)/python -m local demo $(if $(ONCE),--once)
 
-serve: setup  ## the service on port 3000, data kept in .data
+serve: page  ## the service on port 3000, data kept in .data
 	@$(BIN)/python -m local serve --data .data
 
-test: setup  ## every test that needs neither Docker nor a browser
+test: page  ## every test that needs neither Docker nor a browser
 	$(BIN)/python -m pytest -m "not container and not browser"
+
+test-browser: page  ## the web page in Chromium (Debian: apt-get install chromium)
+	$(BIN)/python -m pytest -m browser tests/page
 
 check: setup  ## lint, format, types, import floors, pinned requirements
 	$(BIN)/ruff check .
@@ -42,5 +48,12 @@ format: setup  ## let ruff put the code in order
 compile: setup  ## pin requirements anew from pyproject.toml
 	$(BIN)/python -m local.requirements
 
+bench: setup  ## measure ingest and dashboard, each beside SQLite
+	$(BIN)/python -W ignore -m bench.ingest
+	$(BIN)/python -W ignore -m bench.dashboard
+
+screenshot: page  ## take the README's picture of the page
+	$(BIN)/python -m local.screenshot
+
 clean:  ## remove what the chores made
-	rm -rf $(VENV) .venv-* .aws-sam dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* .aws-sam dist node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis

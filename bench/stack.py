@@ -61,7 +61,7 @@ def service_over(client: object) -> Service:
 @contextmanager
 def moto_service() -> Iterator[Service]:
     """The service over empty tables on moto, with one key."""
-    os.environ.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="us-east-1")
+    os.environ.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="us-east-1")  # noqa: S106
     with mock_aws():
         client = connect()
         for table in template.read(TEMPLATE).tables:
