@@ -47,11 +47,21 @@ def lambda_handler(create_app: Callable[[Service], FastAPI], connect: Callable[[
     return handler
 
 
+class _Loop:
+    """The event loop of one thread, closed when the thread ends."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+
+    def __del__(self) -> None:
+        self.loop.close()
+
+
 _local = threading.local()
 
 
 def _ensure_event_loop() -> None:
-    """Give this thread the event loop that Mangum asks asyncio for."""
-    if not hasattr(_local, "loop"):
-        _local.loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(_local.loop)
+    """Give this thread the event loop that Mangum asks asyncio for, also where `asyncio.run` took it away."""
+    if not hasattr(_local, "own"):
+        _local.own = _Loop()
+    asyncio.set_event_loop(_local.own.loop)
