@@ -8,6 +8,7 @@ and before left just the endpoint; a mount leaves its path, with real values in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from re import Pattern
 from typing import Any
 
 Scope = Mapping[str, Any]
@@ -25,7 +26,7 @@ class Templates:
     """Names requests by their route; remembers what it had to search for."""
 
     def __init__(self) -> None:
-        self._routes: dict[int, tuple[object, list[Any]]] = {}
+        self._known: dict[int, tuple[object, list[tuple[str, Pattern[str]]]]] = {}
 
     def of(self, scope: Scope) -> str:
         """The template of the route that answered, mounts included and the app's own root path not; or UNMATCHED."""
@@ -45,14 +46,13 @@ class Templates:
 
     def _search(self, scope: Scope, route: Any, fastapi: Mapping[str, Any]) -> str:
         endpoint = scope.get("endpoint")
-        if route is None or _is_mount(route):
+        if not _is_leaf(route):
             context = fastapi.get("effective_route_context")
             route = getattr(context, "starlette_route", None)
-            if route is None or getattr(route, "endpoint", None) is not endpoint:
-                route = self._route_of(endpoint, scope)
-        if route is not None:
-            template = getattr(route, "path_format", None)
-            return UNMATCHED if template is None else _mounted_at(scope, route) + template
+        if _is_leaf(route) and route.endpoint is endpoint:
+            return _mounted_at(scope, route) + str(route.path_format)
+        if endpoint is not None and (found := self._find(endpoint, scope)):
+            return found
         if isinstance(rest := fastapi.get("frontend_path"), str):
             path: str = scope["path"]
             return path.removesuffix(rest).rstrip("/") + REST
@@ -60,39 +60,48 @@ class Templates:
             return _mounted_at(scope, None) + REST
         return UNMATCHED
 
-    def _route_of(self, endpoint: object, scope: Scope) -> Any:
-        """The route of this endpoint, found by walking the tree once; the first that matches the path if several."""
-        if endpoint is None:
-            return None
-        known = self._routes.get(id(endpoint))
+    def _find(self, endpoint: object, scope: Scope) -> str | None:
+        """The template of this endpoint, found by walking the tree once; by its path where it has several."""
+        known = self._known.get(id(endpoint))
         if known is None or known[0] is not endpoint:
-            if len(self._routes) >= MAX_ENDPOINTS:
-                self._routes.clear()
+            if len(self._known) >= MAX_ENDPOINTS:
+                self._known.clear()
             routes = getattr(scope.get("router") or scope.get("app"), "routes", ())
-            known = self._routes[id(endpoint)] = (endpoint, list(_having(endpoint, routes)))
-        found = known[1]
-        if len(found) < 2:
-            return found[0] if found else None
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        return next((route for route in found if route.path_regex.match(path)), None)
+            known = self._known[id(endpoint)] = (endpoint, list(_templates(endpoint, routes, "")))
+        templates = known[1]
+        if len(templates) == 1:
+            return templates[0][0]
+        path = _mounts(scope) + scope["path"].removeprefix(scope.get("root_path", ""))
+        return next((template for template, pattern in templates if pattern.match(path)), None)
 
 
-def _is_mount(route: Any) -> bool:
-    return hasattr(route, "routes")
+def _is_leaf(route: Any) -> bool:
+    """Whether this is a route to an endpoint, and not a mount, an included router, or nothing."""
+    return hasattr(route, "path_format") and not hasattr(route, "routes")
 
 
-def _having(endpoint: object, routes: Iterable[Any]) -> Iterator[Any]:
+def _templates(endpoint: object, routes: Iterable[Any], prefix: str) -> Iterator[tuple[str, Pattern[str]]]:
+    from starlette.routing import compile_path
+
     for route in routes:
-        if getattr(route, "endpoint", None) is endpoint and hasattr(route, "path_regex"):
-            yield route
-        yield from _having(endpoint, getattr(route, "routes", None) or ())
+        path = prefix + getattr(route, "path", "")
+        if getattr(route, "endpoint", None) is endpoint:
+            pattern, template, _ = compile_path(path)
+            yield template, pattern
+        yield from _templates(endpoint, getattr(route, "routes", None) or (), path)
+
+
+def _mounts(scope: Scope) -> str:
+    """The path of the mounts that the request went through, as it was asked for."""
+    root: str = scope.get("root_path", "")
+    return root.removeprefix(scope.get("app_root_path", root))
 
 
 def _mounted_at(scope: Scope, route: Any) -> str:
     """The path of the mounts above this route, with `{name}` where they have parameters."""
-    if "app_root_path" not in scope:
+    prefix = _mounts(scope)
+    if not prefix:
         return ""
-    prefix: str = scope.get("root_path", "").removeprefix(scope["app_root_path"])
     own = getattr(route, "param_convertors", ())
     segments = prefix.split("/")
     for name, value in (scope.get("path_params") or {}).items():
