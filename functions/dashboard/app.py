@@ -42,10 +42,10 @@ class Asked(BaseModel):
 
     start_date: str | None = Field(None, description="date or datetime in ISO 8601, UTC where it has no offset")
     end_date: str | None = Field(None, description="the same; a date includes all of that day, a datetime is excluded")
-    method: str | None = None
-    status_code: int | None = Field(None, ge=100, le=599)
-    endpoint: str | None = None
-    consumer: str | None = None
+    method: str | None = Field(None, description="as it was sent: GET is not get")
+    status_code: int | None = Field(None, ge=100, le=599, description="one status code")
+    endpoint: str | None = Field(None, description="the whole of it for the dashboard, a part of it for raw logs")
+    consumer: str | None = Field(None, description="the whole name")
 
     @property
     def range(self) -> Range:
@@ -56,7 +56,7 @@ class Asked(BaseModel):
 class DashboardQuery(Asked):
     """The dashboard's parameters; `endpoint` is matched whole."""
 
-    period: Period = Period.daily
+    period: Period = Field(Period.daily, description="how long a point of the time series lasts, in UTC")
     top: int = Field(10, ge=1, le=1000, description="length of the ranked lists")
 
     def filter(self) -> Filter:
@@ -73,11 +73,11 @@ class DashboardQuery(Asked):
 class LogsQuery(Asked):
     """The parameters of the raw logs; `endpoint` is matched anywhere in it, process times are milliseconds."""
 
-    ip: Address | None = None
-    process_time_min: float | None = Field(None, ge=0, allow_inf_nan=False)
-    process_time_max: float | None = Field(None, ge=0, allow_inf_nan=False)
-    limit: int = Field(100, ge=1, le=1000)
-    cursor: str | None = Field(None, max_length=256)
+    ip: Address | None = Field(None, description="an address in any spelling")
+    process_time_min: float | None = Field(None, ge=0, allow_inf_nan=False, description="milliseconds, included")
+    process_time_max: float | None = Field(None, ge=0, allow_inf_nan=False, description="milliseconds, included")
+    limit: int = Field(100, ge=1, le=1000, description="length of a page")
+    cursor: str | None = Field(None, max_length=256, description="from the Link header of the page before")
 
     def filter(self) -> Filter:
         """The logs that are asked about."""
