@@ -70,6 +70,11 @@ class Buffer:
             self._rows[:0] = rows
             self._bytes += _size(rows)
 
+    def oldest(self) -> float | None:
+        """When the request that waits longest began, seconds since 1970; None when none waits."""
+        with self._lock:
+            return self._rows[0][0] if self._rows else None
+
     def lose(self, losses: Mapping[str, int]) -> None:
         """Count requests as lost."""
         with self._lock:

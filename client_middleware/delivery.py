@@ -108,8 +108,14 @@ class Delivery:
 
     @property
     def due(self) -> bool:
-        """Whether logs have waited long enough, or are enough, to be sent."""
-        return self._batch is not None or self._ready(time.monotonic())
+        """Whether logs have waited long enough, or are enough, to be sent.
+
+        By the clock on the wall, for a frozen sandbox stops the monotonic one.
+        """
+        if self._batch is not None or len(self.buffer) >= self._settings.batch_logs:
+            return True
+        oldest = self.buffer.oldest()
+        return oldest is not None and time.time() - oldest >= self._settings.flush_seconds
 
     def flush(self, seconds: float) -> bool:
         """Send all that was recorded, for at most so many seconds; whether nothing is left."""

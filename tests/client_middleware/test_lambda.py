@@ -1,0 +1,232 @@
+"""In an app on Lambda, logs leave inside the invocation, for after it the sandbox is frozen, and may never thaw."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.client_middleware.conftest import CollectorProcess, wait_until
+from tests.client_middleware.lambda_app import event
+
+ROOT = Path(__file__).parents[2]
+SAM = ROOT / ".venv-sam"
+
+
+class Sandbox:
+    """A process that is frozen (SIGSTOP) but for its invocations."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.client_middleware.lambda_app"],
+            cwd=ROOT,
+            env=os.environ | {"AWS_LAMBDA_FUNCTION_NAME": "app", "ANALYTICS_API_KEY": "good"} | environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._number = 0
+
+    def invoke(self, within: float = 30) -> float:
+        """One invocation that has so many seconds; how long it took. Frozen the moment it has answered."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self._number += 1
+        self.process.stdin.write(f"{self._number} {within}\n")
+        self.process.stdin.flush()
+        start = time.monotonic()
+        self.process.send_signal(signal.SIGCONT)
+        assert self.process.stdout.readline() == "200\n"
+        self.process.send_signal(signal.SIGSTOP)
+        return time.monotonic() - start
+
+    def end(self) -> None:
+        """As Lambda ends a sandbox: from one moment to the next."""
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def sandbox(collector: CollectorProcess) -> Iterator[Callable[..., Sandbox]]:
+    """Start sandboxes that send to the collector."""
+    with ExitStack() as running:
+
+        def start(**environment: str) -> Sandbox:
+            sandbox = Sandbox({"API_BASE": collector.url} | environment)
+            running.callback(sandbox.end)
+            return sandbox
+
+        yield start
+
+
+@pytest.mark.parametrize("way", ["asgi", "http"])
+def test_every_invocation(way: str, sandbox: Callable[..., Sandbox], collector: CollectorProcess) -> None:
+    """By default a request's log is stored when its invocation has answered."""
+    app = sandbox(WAY=way)
+    for number in range(1, 4):
+        app.invoke()
+        assert collector.requests == number
+    assert {log["endpoint"] for log in collector.logs} == {"/orders/{order_id}"}
+    assert {log["ip"] for log in collector.logs} == {"203.0.113.0"}
+
+
+def test_with_a_lifespan_each_time(sandbox: Callable[..., Sandbox], collector: CollectorProcess) -> None:
+    """It is so too where Mangum runs the lifespan around each invocation."""
+    app = sandbox(LIFESPAN="on")
+    for number in range(1, 4):
+        app.invoke()
+        assert collector.requests == number
+
+
+def test_adaptive_by_size(sandbox: Callable[..., Sandbox], collector: CollectorProcess) -> None:
+    """Adaptive, logs are carried from one invocation to the next until they are enough."""
+    app = sandbox(ANALYTICS_LAMBDA_FLUSH="adaptive", ANALYTICS_BATCH_LOGS="3", ANALYTICS_FLUSH_SECONDS="60")
+    counts = []
+    for _ in range(7):
+        app.invoke()
+        counts.append(collector.requests)
+    assert counts == [0, 0, 3, 3, 3, 6, 6]
+
+
+def test_adaptive_by_age(sandbox: Callable[..., Sandbox], collector: CollectorProcess) -> None:
+    """Adaptive, logs that waited for long enough, frozen or not, leave with the next invocation."""
+    app = sandbox(ANALYTICS_LAMBDA_FLUSH="adaptive", ANALYTICS_FLUSH_SECONDS="0.3")
+    app.invoke()
+    assert collector.requests == 0
+    time.sleep(0.3)
+    assert collector.requests == 0
+    app.invoke()
+    assert collector.requests == 2
+
+
+def test_the_deadline(sandbox: Callable[..., Sandbox], collector: CollectorProcess) -> None:
+    """A service that does not answer costs an invocation the deadline and no more; its log is stored all the same,
+    once, by a later invocation."""
+    app = sandbox(ANALYTICS_LAMBDA_SECONDS="0.3")
+    app.invoke()
+    collector.behave("slow:1.5")
+    assert 0.3 <= app.invoke() < 1
+    time.sleep(1.5)
+    app.invoke()
+    wait_until(lambda: collector.requests == 3)
+    assert len(collector.logs) == 3
+
+
+def test_a_dead_service(sandbox: Callable[..., Sandbox], collector: CollectorProcess) -> None:
+    """Logs that could not be sent are carried on until the service is back."""
+    app = sandbox(ANALYTICS_LAMBDA_SECONDS="0.2")
+    collector.kill()
+    for _ in range(3):
+        assert app.invoke() < 3
+    collector.start()
+    app.invoke()
+    assert collector.requests == 4
+
+
+def test_the_end_of_an_invocation(sandbox: Callable[..., Sandbox], collector: CollectorProcess) -> None:
+    """When an invocation has hardly any time left, none of it is spent on sending."""
+    app = sandbox(ANALYTICS_LAMBDA_SECONDS="10")
+    app.invoke()
+    collector.behave("slow:5", "slow:5", "slow:5")
+    assert app.invoke(within=0.6) < 1.5
+    assert app.invoke(within=0.1) < 1
+
+
+def test_switched_off(sandbox: Callable[..., Sandbox], collector: CollectorProcess) -> None:
+    """With `off` an app on Lambda is tracked as anywhere else: in the background, so not before it thaws."""
+    app = sandbox(ANALYTICS_LAMBDA_FLUSH="off", ANALYTICS_FLUSH_SECONDS="0.5")
+    app.invoke()
+    time.sleep(0.7)
+    assert collector.requests == 0
+    app.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: collector.requests == 1)
+
+
+def emulator() -> Path | None:
+    """Lambda's own runtime interface emulator, as SAM CLI brings it."""
+    if given := os.environ.get("AWS_LAMBDA_RIE"):
+        return Path(given)
+    machine = {"x86_64": "x86_64", "aarch64": "arm64"}.get(os.uname().machine, "none")
+    return next(SAM.glob(f"lib/python*/site-packages/samcli/local/rapid/aws-lambda-rie-{machine}"), None)
+
+
+def runtime_client() -> Path | None:
+    """The folder that has Lambda's runtime for this Python."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    folder = SAM / f"lib/{version}/site-packages"
+    return folder if (folder / "awslambdaric").is_dir() else None
+
+
+@contextmanager
+def emulated(rie: Path, runtime: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The app in the emulator; the address to invoke it at."""
+    ports = [free_port(), free_port()]
+    # The runtime's folder comes last: everything else is to be this environment's.
+    start = (
+        f"import sys, runpy; sys.path.append({str(runtime)!r}); runpy.run_module('awslambdaric', run_name='__main__')"
+    )
+    process = subprocess.Popen(
+        [
+            rie,
+            "--log-level=error",
+            f"--runtime-interface-emulator-address=127.0.0.1:{ports[0]}",
+            f"--runtime-api-address=127.0.0.1:{ports[1]}",
+            sys.executable,
+            "-c",
+            start,
+            "tests.client_middleware.lambda_app.handler",
+        ],
+        cwd=ROOT,
+        env=os.environ | {"AWS_LAMBDA_FUNCTION_NAME": "app", "AWS_LAMBDA_FUNCTION_TIMEOUT": "10"} | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: listens(ports[0]))
+        yield f"http://127.0.0.1:{ports[0]}/2015-03-31/functions/function/invocations"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def free_port() -> int:
+    """A port that nobody has."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+    return port
+
+
+def listens(port: int) -> bool:
+    """Whether somebody does."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+Emulated = Callable[[Path, Path, dict[str, str]], AbstractContextManager[str]]
+
+
+def test_under_the_emulator(collector: CollectorProcess) -> None:
+    """Under Lambda's own runtime and interface emulator each log is stored when its invocation has answered."""
+    rie, runtime = emulator(), runtime_client()
+    if rie is None or runtime is None:
+        pytest.skip("needs the emulator of aws-sam-cli and awslambdaric, in .venv-sam")
+    settings = {"API_BASE": collector.url, "ANALYTICS_API_KEY": "good"}
+    with emulated(rie, runtime, settings) as address:
+        for number in range(1, 4):
+            request = urllib.request.Request(address, json.dumps(event(number)).encode())  # noqa: S310
+            with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+                assert json.load(answer)["body"] == str(number)
+            assert collector.requests == number
