@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 STAMP   = $(VENV)/.installed
+SAM     = .venv-sam/.installed
 
-.PHONY: help setup page demo serve test test-browser check format compile bench screenshot clean
+.PHONY: help setup page demo serve build sam-local test test-browser test-containers check format compile bench screenshot clean
 
 help:  ## list the chores
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -19,6 +20,11 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
+$(SAM): requirements-sam.txt $(STAMP)
+	@test -x .venv-sam/bin/python || $(PYTHON) -m venv .venv-sam
+	@$(BIN)/uv pip install --quiet --python .venv-sam/bin/python --require-hashes -r requirements-sam.txt
+	@touch $@
+
 page: setup  ## bring the page's chart library from npm, where there is npm
 	@$(BIN)/python -m local.vendor
 
@@ -28,11 +34,20 @@ demo: page  ## a sample app, real traffic, its dashboard (ONCE=1: show it and ex
 serve: page  ## the service on port 3000, data kept in .data
 	@$(BIN)/python -m local serve --data .data
 
+build: page $(SAM)  ## sam build, compiled and trimmed, in .aws-sam (RUNTIME=3.12 ARCH=arm64)
+	@$(BIN)/python -m local.build $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(ARCH),--architecture $(ARCH))
+
+sam-local: build  ## the built functions in containers, on port 3000 (needs a Docker engine)
+	@$(BIN)/python -m local.sam
+
 test: page  ## every test that needs neither Docker nor a browser
 	$(BIN)/python -m pytest -m "not container and not browser"
 
 test-browser: page  ## the web page in Chromium (Debian: apt-get install chromium)
 	$(BIN)/python -m pytest -m browser tests/page
+
+test-containers: build  ## the built functions, in Lambda's emulator and in containers
+	$(BIN)/python -m pytest -m container tests/contract
 
 check: setup  ## lint, format, types, import floors, pinned requirements
 	$(BIN)/ruff check .
