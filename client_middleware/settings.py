@@ -33,10 +33,13 @@ def _text(value: object) -> str:
 
 def _base(value: object) -> str:
     url = _text(value).rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is no number
+        fine = False
+    if not fine or "?" in url or "#" in url:
         raise ValueError("expected a URL such as https://abc.execute-api.eu-central-1.amazonaws.com")
-    _ = parts.port  # raises ValueError when it is no number
     return url
 
 

@@ -35,7 +35,7 @@ def environment(name: str, need: str) -> Path:
     if not ready.exists():
         make = [UV, "venv", "--quiet", "--clear", "--python", sys.executable, folder]
         install = [UV, "pip", "install", "--quiet", "--python", python, need, "httpx>=0.27", "python-dotenv>=1.0"]
-        for command in (make, install):
+        for command in (list(map(str, make)), list(map(str, install))):
             done = subprocess.run(command, capture_output=True, text=True, timeout=120)
             if done.returncode:
                 pytest.skip(f"{need} can not be installed: {done.stderr.strip().splitlines()[-1:]}")
