@@ -90,6 +90,11 @@ def settle(template: Path, values: dict[str, str]) -> None:
     template.write_text(yaml.safe_dump(document, sort_keys=False))
 
 
+def host_architecture() -> str:
+    """This machine's architecture as Lambda names it; of the two that it knows, x86_64 for any other."""
+    return ARCHITECTURES.get(platform.machine(), "x86_64")
+
+
 def size(folder: Path) -> float:
     """The size of all files below a folder, in MB."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
@@ -102,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--architecture", choices=["x86_64", "arm64"], help="(default: this machine's)")
     options = parser.parse_args(arguments)
     version = options.runtime or interpreter.newest() or interpreter.VERSIONS[0]
-    architecture = options.architecture or ARCHITECTURES.get(platform.machine(), "x86_64")
+    architecture = options.architecture or host_architecture()
     try:
         sam("validate", "--lint", "--region", "us-east-1")
         build(version, architecture)
