@@ -1,6 +1,6 @@
 """The whole API in one OpenAPI document, from the three applications: `python -m local.openapi [--check]`.
 
-Routes, parameters and request bodies come from the applications' own code; answers from `local.answers`.
+Routes and parameters come from the applications, bodies from the layer's types, answers from `local.answers`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from analytics.model import schema as schema_of
 from functions.dashboard.app import create_app as create_dashboard
 from functions.ingest.app import create_app as create_ingest
 from functions.keys.app import create_app as create_keys
@@ -46,6 +47,9 @@ _DETAILS = {
 }
 _WAIT = {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer"}}}
 _NEXT = {"Link": {"description": 'the next page, `rel="next"`, while there may be one', "schema": {"type": "string"}}}
+
+BODIES = {"track": "log", "track_batch": "batch"}
+"""By operation: what it takes. The function reads it itself, and does not make its schema at every start."""
 
 ANSWERS: dict[str, tuple[int, str, str, tuple[int, ...]]] = {
     "generate_key": (201, "NewKey", "The key.", (401, 422, 429, 503)),
@@ -102,7 +106,7 @@ def document() -> dict[str, Any]:
 
 
 def _operation(found: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """An operation as FastAPI describes it, with our answers; schemas inside its body are moved to `schemas`."""
+    """An operation as FastAPI describes it, with our answers; the schemas of its body are added to `schemas`."""
     name = found["summary"].lower().replace(" ", "_")
     status, schema, meaning, refusals = ANSWERS[name]
     operation: dict[str, Any] = {
@@ -116,8 +120,8 @@ def _operation(found: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]
     parameters = [_parameter(each) for each in found.get("parameters", ()) if each["in"] == "query"]
     if parameters:
         operation["parameters"] = parameters
-    if "requestBody" in found:
-        operation["requestBody"] = _request_body(found["requestBody"], schemas)
+    if name in BODIES:
+        operation["requestBody"] = _request_body(schema_of(BODIES[name]), schemas)
     operation["responses"] = {str(status): _answer(name, schema, meaning)}
     operation["responses"] |= {str(refusal): _refusal(refusal) for refusal in refusals}
     return operation
@@ -132,11 +136,9 @@ def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
     return parameter | {"schema": schema}
 
 
-def _request_body(body: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+def _request_body(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     """The body with its schema among the components, where references mean what they say."""
-    schema = body["content"]["application/json"]["schema"]
-    text = json.dumps(schema).replace("#/$defs/", "#/components/schemas/")
-    schema = json.loads(text)
+    schema = json.loads(json.dumps(schema).replace("#/$defs/", "#/components/schemas/"))
     schemas |= schema.pop("$defs", {})
     schemas[schema["title"]] = schema
     return {

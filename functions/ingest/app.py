@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from analytics.batch import Batch, Counts
 from analytics.errors import Invalid, Problem
-from analytics.model import MAX_AHEAD_US, Log, parse_batch, parse_log, refusals, schema
+from analytics.model import MAX_AHEAD_US, Log, parse_batch, parse_log, refusals
 from analytics.runtime import lambda_handler
 from analytics.store import KeyRecord
 from analytics.web import Service, application, authorized, read_body
@@ -22,7 +21,7 @@ def create_app(service: Service) -> FastAPI:
     app = application("ingest")
     writer = Depends(authorized(service, "write"))
 
-    @app.post("/track", openapi_extra=_body("log"), tags=["tracking"])
+    @app.post("/track", tags=["tracking"])
     async def track(request: Request, key: KeyRecord = writer) -> JSONResponse:
         """Store one log. Answers when it is stored."""
         try:
@@ -37,7 +36,7 @@ def create_app(service: Service) -> FastAPI:
         service.logs.append(key.stream, batch, service.now())
         return _answer(1, [], duplicate=False)
 
-    @app.post("/track/batch", openapi_extra=_body("batch"), tags=["tracking"])
+    @app.post("/track/batch", tags=["tracking"])
     async def track_batch(request: Request, key: KeyRecord = writer) -> JSONResponse:
         """Store a batch of at most 1,000 logs and 1 MiB, once, however often it is sent under its `batch_id`.
 
@@ -73,10 +72,6 @@ def _counted(prefix: str, by_reason: dict[str, int]) -> Counts:
 
 def _answer(accepted: int, rejected: list[Problem], *, duplicate: bool) -> JSONResponse:
     return JSONResponse({"accepted": accepted, "rejected": list(map(asdict, rejected)), "duplicate": duplicate})
-
-
-def _body(kind: str) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema(kind)}}}}
 
 
 handler = lambda_handler(create_app)

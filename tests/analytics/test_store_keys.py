@@ -122,7 +122,8 @@ def test_a_key_that_is_believed_costs_no_read() -> None:
     }
     with Stubber(client) as stub:
         keys = KeyTable(client, "keys")
-        stub.add_response("get_item", {"Item": item})
+        asked = {"TableName": "keys", "Key": {"key_hash": {"S": RECORD.key_hash}}, "ConsistentRead": True}
+        stub.add_response("get_item", {"Item": item}, asked)
         assert [keys.find(RECORD.key_hash, NOON + second) for second in range(5)] == [RECORD] * 5
         for _ in range(2):
             stub.add_response("get_item", {})

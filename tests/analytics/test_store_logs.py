@@ -15,7 +15,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 
 from analytics.batch import Batch
 from analytics.errors import Unavailable
@@ -261,6 +261,16 @@ def test_a_token_that_is_replayed_is_applied_once(dynoxide_client: DynamoDBClien
     for _ in range(2):
         engine.client.transact_write_items(TransactItems=[{"Update": add}], ClientRequestToken="once")
     assert engine.client.get_item(TableName=engine.logs_table, Key=add["Key"])["Item"]["n"] == {"N": "1"}
+
+
+def test_reading_sees_what_was_just_written(stubbed: tuple[LogTable, Stubber]) -> None:
+    """Reads are strongly consistent: no engine here would show it otherwise, so the call itself is looked at."""
+    logs, stub = stubbed
+    asked = dict.fromkeys(("TableName", "KeyConditionExpression", "ProjectionExpression"), ANY)
+    asked |= dict.fromkeys(("ExpressionAttributeNames", "ExpressionAttributeValues", "ScanIndexForward"), ANY)
+    for read in (logs.since, logs.newest):
+        stub.add_response("query", {"Items": []}, asked | {"ConsistentRead": True})
+        assert list(read("me")) == []
 
 
 CODES = (

@@ -83,36 +83,35 @@ def test_without_logs_the_list_is_empty(api: Api) -> None:
     assert (answer.status_code, answer.json(), "link" in answer.headers) == (200, [], False)
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ({}, [4, 3, 2, 1, 0]),
-        ({"method": "GET"}, [3, 2, 0]),
-        ({"status_code": 404}, [2]),
-        ({"endpoint": "/books"}, [4, 2, 1, 0]),
-        ({"endpoint": "{id}"}, [1, 0]),
-        ({"endpoint": "OOKS"}, []),
-        ({"endpoint": "%+é"}, [3]),
-        ({"ip": "192.0.2.1"}, [4, 0]),
-        ({"ip": "2001:DB8:0::1"}, [1]),
-        ({"ip": "::ffff:192.0.2.9"}, [2]),
-        ({"consumer": "acme"}, [1, 0]),
-        ({"process_time_min": 2}, [4, 3, 2]),
-        ({"process_time_max": 2}, [2, 1, 0]),
-        ({"process_time_min": 1, "process_time_max": 3}, [3, 2, 1]),
-        ({"process_time_min": 0, "process_time_max": 0}, [0]),
-        ({"process_time_max": 0.0005}, [0]),
-        ({"process_time_min": 3, "process_time_max": 1}, []),
-        ({"method": "GET", "endpoint": "/books", "process_time_max": 1}, [0]),
-        ({"start_date": "2025-11-24T10:02:00Z"}, [4, 3, 2]),
-        ({"end_date": "2025-11-24T10:02:00Z"}, [1, 0]),
-        ({"start_date": "2025-11-24", "end_date": "2025-11-24"}, [4, 3, 2, 1, 0]),
-        ({"start_date": "2025-11-25"}, []),
-        ({"end_date": "2025-11-23"}, []),
-        ({"limit": 2, "status_code": 599}, []),
-    ],
-)
-def test_filters_narrow_the_logs(api: Api, query: dict[str, Any], expected: list[int]) -> None:
+FILTERS: list[tuple[dict[str, Any], list[int]]] = [
+    ({}, [4, 3, 2, 1, 0]),
+    ({"method": "GET"}, [3, 2, 0]),
+    ({"status_code": 404}, [2]),
+    ({"endpoint": "/books"}, [4, 2, 1, 0]),
+    ({"endpoint": "{id}"}, [1, 0]),
+    ({"endpoint": "OOKS"}, []),
+    ({"endpoint": "%+é"}, [3]),
+    ({"ip": "192.0.2.1"}, [4, 0]),
+    ({"ip": "2001:DB8:0::1"}, [1]),
+    ({"ip": "::ffff:192.0.2.9"}, [2]),
+    ({"consumer": "acme"}, [1, 0]),
+    ({"process_time_min": 2}, [4, 3, 2]),
+    ({"process_time_max": 2}, [2, 1, 0]),
+    ({"process_time_min": 1, "process_time_max": 3}, [3, 2, 1]),
+    ({"process_time_min": 0, "process_time_max": 0}, [0]),
+    ({"process_time_max": 0.0005}, [0]),
+    ({"process_time_min": 3, "process_time_max": 1}, []),
+    ({"method": "GET", "endpoint": "/books", "process_time_max": 1}, [0]),
+    ({"start_date": "2025-11-24T10:02:00Z"}, [4, 3, 2]),
+    ({"end_date": "2025-11-24T10:02:00Z"}, [1, 0]),
+    ({"start_date": "2025-11-24", "end_date": "2025-11-24"}, [4, 3, 2, 1, 0]),
+    ({"start_date": "2025-11-25"}, []),
+    ({"end_date": "2025-11-23"}, []),
+    ({"limit": 2, "status_code": 599}, []),
+]
+
+
+def test_filters_narrow_the_logs(api: Api) -> None:
     """Each must hold; an endpoint is matched anywhere in it, addresses by what they mean, zero is a value."""
     send(
         api,
@@ -122,40 +121,40 @@ def test_filters_narrow_the_logs(api: Api, query: dict[str, Any], expected: list
         log(created_at="2025-11-24T10:03:00Z", process_time=3, endpoint="/100%+é", ip=None),
         log(created_at="2025-11-24T10:04:00Z", process_time=4, endpoint="/v1/books", method="PUT", consumer="bolt"),
     )
-    assert numbers(stored(api, **query)) == expected
+    assert [(query, numbers(stored(api, **query))) for query, _ in FILTERS] == FILTERS
 
 
 NOT_A_CURSOR = "Input should be a cursor from a Link header"
 
 
-@pytest.mark.parametrize(
-    ("query", "field", "reason"),
-    [
-        ("limit=0", "limit", "Input should be greater than or equal to 1"),
-        ("limit=1001", "limit", "Input should be less than or equal to 1000"),
-        ("limit=ten", "limit", "Input should be a valid integer, unable to parse string as an integer"),
-        ("ip=nowhere", "ip", "Input should be an IPv4 or IPv6 address, or null"),
-        ("status_code=0", "status_code", "Input should be greater than or equal to 100"),
-        ("process_time_min=-1", "process_time_min", "Input should be greater than or equal to 0"),
-        ("process_time_min=nan", "process_time_min", "Input should be a finite number"),
-        ("process_time_max=inf", "process_time_max", "Input should be a finite number"),
-        ("process_time_max=1e999", "process_time_max", "Input should be a finite number"),
-        ("start_date=2025-11-24&end_date=2025-11-23", "end_date", "Input should be after start_date"),
-        ("end_date=tomorrow", "end_date", "Input should be a date or datetime in ISO 8601"),
-        ("period=daily", "period", "Extra inputs are not permitted"),
-        ("offset=10", "offset", "Extra inputs are not permitted"),
-        ("cursor=" + "x" * 257, "cursor", "String should have at most 256 characters"),
-        ("cursor=x", "cursor", NOT_A_CURSOR),
-        ("cursor=%00%ff", "cursor", NOT_A_CURSOR),
-        ("cursor=%E2%9C%93", "cursor", NOT_A_CURSOR),
-    ],
-)
-def test_a_question_that_makes_no_sense_is_refused(api: Api, query: str, field: str, reason: str) -> None:
+NONSENSE = [
+    ("limit=0", "limit", "Input should be greater than or equal to 1"),
+    ("limit=1001", "limit", "Input should be less than or equal to 1000"),
+    ("limit=ten", "limit", "Input should be a valid integer, unable to parse string as an integer"),
+    ("ip=nowhere", "ip", "Input should be an IPv4 or IPv6 address, or null"),
+    ("status_code=0", "status_code", "Input should be greater than or equal to 100"),
+    ("process_time_min=-1", "process_time_min", "Input should be greater than or equal to 0"),
+    ("process_time_min=nan", "process_time_min", "Input should be a finite number"),
+    ("process_time_max=inf", "process_time_max", "Input should be a finite number"),
+    ("process_time_max=1e999", "process_time_max", "Input should be a finite number"),
+    ("start_date=2025-11-24&end_date=2025-11-23", "end_date", "Input should be after start_date"),
+    ("end_date=tomorrow", "end_date", "Input should be a date or datetime in ISO 8601"),
+    ("period=daily", "period", "Extra inputs are not permitted"),
+    ("offset=10", "offset", "Extra inputs are not permitted"),
+    ("cursor=" + "x" * 257, "cursor", "String should have at most 256 characters"),
+    ("cursor=x", "cursor", NOT_A_CURSOR),
+    ("cursor=%00%ff", "cursor", NOT_A_CURSOR),
+    ("cursor=%E2%9C%93", "cursor", NOT_A_CURSOR),
+]
+
+
+def test_a_question_that_makes_no_sense_is_refused(api: Api) -> None:
     """422 names the parameter and the reason."""
     send(api, log())
-    answer = api.get(f"/raw_logs?{query}")
-    assert answer.status_code == 422
-    assert answer.json()["errors"] == [{"index": None, "field": field, "reason": reason}]
+    for query, field, reason in NONSENSE:
+        answer = api.get(f"/raw_logs?{query}")
+        assert (query, answer.status_code) == (query, 422)
+        assert answer.json()["errors"] == [{"index": None, "field": field, "reason": reason}]
 
 
 def test_a_forged_cursor_is_refused_or_leads_nowhere_else(api: Api, service: Service) -> None:
