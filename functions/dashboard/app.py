@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import mimetypes
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from analytics.answer import Question, Source, answer, compared, first_receipt
 from analytics.cursor import Cursor
 from analytics.errors import NotFound
 from analytics.export import Row, row, to_csv, to_ndjson
 from analytics.filter import Filter
-from analytics.model import MAX_AHEAD_US, Address, isoformat
-from analytics.report import report
+from analytics.model import Address, isoformat
 from analytics.runtime import lambda_handler
 from analytics.store import KeyRecord
-from analytics.summary import DAY, HOUR, SECOND, Summary
+from analytics.summary import SECOND
 from analytics.timeline import Period, Range, parse_range
 from analytics.web import Service, application, authorized
 
-DEADLINE = 20 * SECOND  # of folding before an answer says how far it got; the gateway gives up after 30 s
 PAGE_DEADLINE = 8 * SECOND  # of looking for raw logs before a page is cut short
 STATIC = Path(__file__).parent / "static"
 PAGE_HEADERS = {
@@ -32,7 +34,6 @@ PAGE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
-_DAY_US = DAY * SECOND
 
 
 class Asked(BaseModel):
@@ -58,6 +59,7 @@ class DashboardQuery(Asked):
 
     period: Period = Field(Period.daily, description="how long a point of the time series lasts, in UTC")
     top: int = Field(10, ge=1, le=1000, description="length of the ranked lists")
+    compare: Literal["previous"] | None = Field(None, description="adds the blocks of as long a range just before")
 
     def filter(self) -> Filter:
         """The logs that are asked about."""
@@ -101,16 +103,10 @@ def create_app(service: Service) -> FastAPI:
     @app.get("/dashboard", tags=["insights"])
     async def dashboard(asked: Annotated[DashboardQuery, Query()], key: KeyRecord = reader) -> JSONResponse:
         """How the API is doing: every block of the dashboard over a range of time."""
-        wanted = asked.filter()
-        summary, complete = summarize(service, key.stream, wanted, asked.period)
-        blocks = report(summary, wanted.range, asked.period, asked.top)
-        blocks["range"] = {
-            "start": None if wanted.range.start is None else isoformat(wanted.range.start),
-            "end": None if wanted.range.end is None else isoformat(wanted.range.end),
-            "period": asked.period,
-            "complete": complete,
-        }
-        return JSONResponse(blocks | {"unavailable": {}}, headers={"Cache-Control": "no-store"})
+        source = Source(service.logs, key.stream, service.now, service.settings.raw_retention_days)
+        question = Question(asked.filter(), asked.period, asked.top)
+        blocks = compared(source, question) if asked.compare else answer(source, question)
+        return JSONResponse(blocks, headers={"Cache-Control": "no-store"})
 
     @app.get("/raw_logs", tags=["insights"])
     async def raw_logs(request: Request, asked: Annotated[LogsQuery, Query()], key: KeyRecord = reader) -> Response:
@@ -132,34 +128,22 @@ def create_app(service: Service) -> FastAPI:
         return JSONResponse({"status": "ok", "time": isoformat(service.now())}, headers={"Cache-Control": "no-store"})
 
     @app.get("/", include_in_schema=False)
-    async def index() -> Response:
-        return static("index.html")
+    async def index(request: Request) -> Response:
+        return static("index.html", request)
 
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> Response:
-        return static("docs.html")
+    async def docs(request: Request) -> Response:
+        return static("docs.html", request)
 
     @app.get("/openapi.json", include_in_schema=False)
-    async def openapi() -> Response:
-        return static("openapi.json")
+    async def openapi(request: Request) -> Response:
+        return static("openapi.json", request)
 
     @app.get("/assets/{name}", include_in_schema=False)
-    async def asset(name: str) -> Response:
-        return static(name)
+    async def asset(name: str, request: Request) -> Response:
+        return static(name, request)
 
     return app
-
-
-def summarize(service: Service, stream: str, wanted: Filter, period: Period) -> tuple[Summary, bool]:
-    """A summary of the logs that are wanted, and whether it is of all of them: a deadline may have cut it short."""
-    summary = Summary(60 if period is Period.minutely else HOUR)
-    late = service.now() + DEADLINE
-    for stored in service.logs.since(stream, _first_receipt(wanted.range)):
-        if service.now() > late:
-            return summary, False
-        summary.receive(stored.batch.counts, stored.received)
-        summary.add(wanted.apply(stored.batch))
-    return summary, True
 
 
 def page(service: Service, stream: str, wanted: Filter, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
@@ -170,7 +154,7 @@ def page(service: Service, stream: str, wanted: Filter, limit: int, cursor: str 
     after = Cursor.decode(cursor) if cursor else None
     rows: list[Row] = []
     late = service.now() + PAGE_DEADLINE
-    for stored in service.logs.newest(stream, after.sort_key if after else None, _first_receipt(wanted.range)):
+    for stored in service.logs.newest(stream, after.sort_key if after else None, first_receipt(wanted.range)):
         for position in reversed(wanted.positions(stored.batch)):
             if after and stored.sort_key == after.sort_key and position >= after.position:
                 continue
@@ -182,11 +166,6 @@ def page(service: Service, stream: str, wanted: Filter, limit: int, cursor: str 
     return rows, None
 
 
-def _first_receipt(asked: Range) -> int | None:
-    """The start of the first day on which a log of the range can have been received: none comes before its time."""
-    return None if asked.start is None else (asked.start - MAX_AHEAD_US) // _DAY_US * _DAY_US
-
-
 def _as(accept: str, rows: list[Row], headers: dict[str, str]) -> Response:
     if "text/csv" in accept:
         headers["Content-Disposition"] = 'attachment; filename="logs.csv"'
@@ -196,13 +175,25 @@ def _as(accept: str, rows: list[Row], headers: dict[str, str]) -> Response:
     return JSONResponse(rows, headers=headers)
 
 
-def static(name: str) -> Response:
+def static(name: str, request: Request) -> Response:
     """A file of the web page, from anywhere below `static`. Raises NotFound for any other name."""
+    body, packed, media_type, etag = _file(name)
+    headers = PAGE_HEADERS | {"ETag": etag, "Vary": "Accept-Encoding"}
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(packed, headers=headers | {"Content-Encoding": "gzip"}, media_type=media_type)
+    return Response(body, headers=headers, media_type=media_type)
+
+
+@lru_cache
+def _file(name: str) -> tuple[bytes, bytes, str, str]:
     file = next((file for file in STATIC.rglob("*") if file.name == name and file.is_file()), None)
     if file is None:
         raise NotFound("There is no such file")
-    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return Response(file.read_bytes(), headers=PAGE_HEADERS, media_type=media_type)
+    body = file.read_bytes()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+    return body, gzip.compress(body, mtime=0), mimetypes.guess_type(name)[0] or "application/octet-stream", etag
 
 
 def _microseconds(milliseconds: float | None) -> int | None:

@@ -12,8 +12,13 @@ TABLES = {"LOGS_TABLE": "l", "KEYS_TABLE": "k"}
 def test_settings_come_from_the_environment() -> None:
     """An empty sign-up token, as a template's default sets it, is none."""
     assert Settings.from_environment(TABLES | {"SIGNUP_TOKEN": ""}) == Settings("l", "k")
-    every = TABLES | {"SIGNUP_TOKEN": "s", "RAW_RETENTION_DAYS": "7", "SUMMARY_RETENTION_DAYS": "30"}
-    assert Settings.from_environment(every) == Settings("l", "k", "s", 7, 30)
+    every = TABLES | {
+        "SIGNUP_TOKEN": "s",
+        "RAW_RETENTION_DAYS": "7",
+        "SUMMARY_RETENTION_DAYS": "30",
+        "DAILY_QUOTA": "9",
+    }
+    assert Settings.from_environment(every) == Settings("l", "k", "s", 7, 30, 9)
 
 
 @pytest.mark.parametrize("name", TABLES)

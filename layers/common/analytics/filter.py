@@ -23,6 +23,12 @@ class Filter:
     shortest: int | None = None
     longest: int | None = None
 
+    @property
+    def narrows_cells(self) -> bool:
+        """Whether some methods, endpoints or status codes are left out."""
+        conditions = (self.method, self.endpoint, self.endpoint_contains, self.status_code)
+        return any(condition is not None for condition in conditions)
+
     def matches(self, cell: Cell) -> bool:
         """Whether logs of this method, endpoint and status are asked for."""
         method, endpoint, status = cell

@@ -1,22 +1,30 @@
-"""The dashboard's blocks, from a summary. Durations go in as microseconds and come out as milliseconds."""
+"""The dashboard's blocks, from summaries. Durations go in as microseconds and come out as milliseconds.
+
+Which windows are read: a day that lies in the range whole is read as a day; of other days, the slots that do. Ranges
+are of whole slots, or the summaries are of just the logs asked for.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from analytics.batch import Counts
+from analytics.addresses import Addresses
+from analytics.batch import Cell, Counts
+from analytics.filter import Filter
 from analytics.histogram import BITS, quantiles
 from analytics.model import isoformat
-from analytics.summary import DAY, SECOND, Summary, Tally, Window
-from analytics.timeline import Period, Range, label, point_of, points
+from analytics.summary import DAY, SECOND, Summary
+from analytics.timeline import Period, label, point_of, points
+from analytics.window import BUCKET, Tally, Window
 
 SHARES = (0.5, 0.95, 0.99)
-_BUCKET = (1 << BITS) - 1
-
 Block = dict[str, Any]
+
+NOT_BY_ENDPOINT = "Addresses are kept for all endpoints together, and there are too many single logs to count anew"
+NOT_BY_CELL = "At this traffic latency by endpoint is kept by the day: ask for whole days (UTC)"
 
 
 @dataclass(slots=True)
@@ -28,7 +36,7 @@ class Group:
     total: int = 0
     shortest: int | None = None
     longest: int | None = None
-    latency: Counter[int] = field(default_factory=Counter)  # requests by bucket
+    latency: Counter[int] | None = field(default_factory=Counter)  # requests by bucket; None: not known
 
     def add(self, status: int, tally: Tally) -> None:
         """Add requests that were answered with this status. An error is 400 to 599."""
@@ -50,9 +58,9 @@ class Group:
         return self.errors / self.requests if self.requests else 0.0
 
     def percentiles(self) -> dict[str, float | None]:
-        """p50, p95 and p99 in milliseconds, within 1 %, and never outside of what was measured."""
+        """p50, p95 and p99 in milliseconds, within 1 %, and never outside of what was measured; None: not known."""
         low, high = self.shortest, self.longest
-        found = quantiles(self.latency, SHARES)
+        found = quantiles(self.latency or {}, SHARES)
         return {
             f"p{share * 100:.0f}": None
             if value is None or low is None or high is None
@@ -61,94 +69,194 @@ class Group:
         }
 
 
-def report(summary: Summary, asked: Range, period: Period, top: int) -> Block:
-    """All blocks of the dashboard over a summary of just the logs that were asked for.
+class Report:
+    """Adds up summaries and gives the blocks.
 
-    `asked` bounds the time series and the delivery counts; `top` is the length of the ranked lists. Raises Invalid when
-    the range has too many points of that period.
+    `wanted` is applied by method, endpoint, status and range; `filtered` says that the summaries are of just the logs
+    that match, so that everything about them is known. `top` is the length of the ranked lists.
     """
-    summary.settle()
-    total, endpoints = Group(), dict[str, Group]()
-    methods, statuses = Counter[str](), Counter[int]()
-    addresses, consumers = Counter[str](), Counter[tuple[str, int]]()
-    rows = [_row(endpoints, cell) for cell in summary.cells]
-    for window in summary.days.values():
+
+    def __init__(self, wanted: Filter, period: Period, top: int, *, filtered: bool = False) -> None:
+        self._wanted = wanted
+        self._period = period
+        self._point = point_of(period)
+        self._top = top
+        self._by_cell = not filtered and wanted.narrows_cells
+        self._total = Group()
+        self._endpoints: dict[str, Group] = {}
+        self._points: dict[int, Group] = {}
+        self._methods: Counter[str] = Counter()
+        self._statuses: Counter[int] = Counter()
+        self._addresses = Addresses()
+        self._consumers: Counter[tuple[str, bool]] = Counter()  # requests by (consumer, is an error)
+        self._counts: Counts = Counter()
+        self._last_received = 0
+
+    def add(self, summary: Summary) -> None:
+        """Add a summary."""
+        summary.settle()
+        matches = [cell is not None and self._wanted.matches(cell) for cell in summary.cells]
+        fine = self._period in (Period.minutely, Period.hourly)
+        for start, window, is_day in self._windows(summary):
+            self._add_to_total(summary, window, matches)
+            if not (fine and is_day):
+                self._add_to_point(start, summary, window, matches)
+            elif summary.slots:
+                self._add_slots_of(start, summary, matches)
+        for day, counts in summary.counts.items():
+            if not self._wanted.range.misses(day * DAY * SECOND, (day + 1) * DAY * SECOND - 1):
+                self._counts.update(counts)
+        self._last_received = max(self._last_received, summary.last_received)
+
+    @property
+    def accepted(self) -> int:
+        """Requests in batches of the days asked about."""
+        return self._counts["accepted"]
+
+    def _windows(self, summary: Summary) -> Iterator[tuple[int, Window, bool]]:
+        """(start in microseconds, window, whether it is a day), of the windows that make up the range."""
+        asked, slots_a_day, partly = self._wanted.range, DAY // summary.grain, set()
+        for day, window in summary.days.items():
+            start = day * DAY * SECOND
+            if asked.covers(start, start + DAY * SECOND - 1):
+                yield start, window, True
+            elif not asked.misses(start, start + DAY * SECOND - 1):
+                partly.add(day)
+        for slot, window in summary.slots.items():
+            start = slot * summary.grain * SECOND
+            if slot // slots_a_day in partly and not asked.misses(start, start + summary.grain * SECOND - 1):
+                yield start, window, False
+
+    def _add_slots_of(self, start: int, summary: Summary, matches: list[bool]) -> None:
+        first, slots_a_day = start // SECOND // summary.grain, DAY // summary.grain
+        for slot in range(first, first + slots_a_day):
+            if slot in summary.slots:
+                self._add_to_point(slot * summary.grain * SECOND, summary, summary.slots[slot], matches)
+
+    def _add_to_total(self, summary: Summary, window: Window, matches: list[bool]) -> None:
+        rows: dict[int, Group] = {}
         for number, tally in window.tallies.items():
-            method, _, status = summary.cells[number] or ("", "", 0)
-            methods[method] += tally[0]
-            statuses[status] += tally[0]
-            total.add(status, tally)
-            rows[number].add(status, tally)
+            if matches[number]:
+                method, endpoint, status = _cell(summary, number)
+                self._methods[method] += tally[0]
+                self._statuses[status] += tally[0]
+                self._total.add(status, tally)
+                rows[number] = row = self._endpoints.setdefault(endpoint, Group())
+                row.add(status, tally)
+        blurred = window.is_blurred
         for key, requests in window.latency.items():
-            rows[key >> BITS].latency[key & _BUCKET] += requests
-        addresses.update(window.addresses)
-        consumers.update(window.consumers)
-    for row in endpoints.values():
-        total.latency.update(row.latency)
-    ranked = sorted(endpoints.items(), key=lambda item: (-item[1].requests, item[0]))
+            of_cell = rows.get(key >> BITS)
+            if of_cell is not None and of_cell.latency is not None:
+                of_cell.latency[key & BUCKET] += requests
+        if blurred:
+            for row in rows.values():
+                row.latency = None
+        self._add_latency(self._total, window, matches, blurred)
+        self._addresses.merge(window.addresses)
+        for (consumer, number), requests in window.consumers.items():
+            if matches[number]:
+                self._consumers[consumer, 400 <= _cell(summary, number)[2] <= 599] += requests
+
+    def _add_to_point(self, start: int, summary: Summary, window: Window, matches: list[bool]) -> None:
+        point = self._points.setdefault(self._point(start), Group())
+        for number, tally in window.tallies.items():
+            if matches[number]:
+                point.add(_cell(summary, number)[2], tally)
+        self._add_latency(point, window, matches, window.is_blurred)
+
+    def _add_latency(self, group: Group, window: Window, matches: list[bool], blurred: bool) -> None:
+        if group.latency is None:
+            return
+        if not self._by_cell:
+            for key, requests in window.latency.items():
+                group.latency[key & BUCKET] += requests
+        elif blurred:
+            group.latency = None
+        else:
+            for key, requests in window.latency.items():
+                if matches[key >> BITS]:
+                    group.latency[key & BUCKET] += requests
+
+    def blocks(self) -> Block:
+        """All blocks. Raises Invalid when the range has too many points of the period."""
+        total = self._total
+        known = not self._by_cell
+        ranked = sorted(self._endpoints.items(), key=lambda item: (-item[1].requests, item[0]))[: self._top]
+        unavailable = {} if known else {"summary.unique_ips": NOT_BY_ENDPOINT, "top_ips": NOT_BY_ENDPOINT}
+        if any(group.latency is None for _, group in ranked):
+            unavailable["endpoint_stats.percentiles"] = NOT_BY_CELL
+        if total.latency is None:
+            unavailable["summary.percentiles"] = NOT_BY_CELL
+        if any(group.latency is None for group in self._points.values()):
+            unavailable["time_series.percentiles"] = NOT_BY_CELL
+        return {
+            "summary": {
+                "total_requests": total.requests,
+                "unique_ips": self._addresses.unique() if known else None,
+                "avg_response_time": total.average,
+                "min_response_time": None if total.shortest is None else _ms(total.shortest),
+                "max_response_time": None if total.longest is None else _ms(total.longest),
+                "error_rate": round(total.error_share * 100, 2),
+                **total.percentiles(),
+            },
+            "method_usage": dict(_ranked(self._methods)),
+            "endpoint_stats": [_endpoint(endpoint, group) for endpoint, group in ranked],
+            "status_codes": {str(status): self._statuses[status] for status in sorted(self._statuses)},
+            "top_ips": [{"ip": ip, "requests": n} for ip, n in _ranked(self._addresses.counts, self._top)]
+            if known
+            else None,
+            "top_consumers": self._top_consumers(),
+            "time_series": self._time_series(),
+            "delivery": self._delivery(),
+            "precision": {
+                "percentiles": 0.01,
+                "unique_ips": round(self._addresses.error, 4),
+                "top_ips_low_by_at_most": self._addresses.missed,
+            },
+            "unavailable": unavailable,
+        }
+
+    def _top_consumers(self) -> list[Block]:
+        requests: Counter[str] = Counter()
+        for (consumer, _), n in self._consumers.items():
+            requests[consumer] += n
+        return [
+            {"consumer": name, "requests": n, "errors_count": self._consumers[name, True]}
+            for name, n in _ranked(requests, self._top)
+        ]
+
+    def _time_series(self) -> list[Block]:
+        if not self._total.requests:
+            return []
+        asked, filled = self._wanted.range, [start for start, group in self._points.items() if group.requests]
+        first = min(filled) if asked.start is None else asked.start
+        last = max(filled) if asked.end is None else asked.end - 1
+        every = points(self._period, first, last)
+        return [_point(label(self._period, start), self._points.get(start, Group())) for start in every]
+
+    def _delivery(self) -> Block:
+        return {
+            "accepted": self._counts["accepted"],
+            "rejected": _by_reason(self._counts, "rejected."),
+            "duplicates": self._counts["duplicates"],
+            "skewed": self._counts["skewed"],
+            "dropped": _by_reason(self._counts, "dropped."),
+            "last_received_at": isoformat(self._last_received) if self._last_received else None,
+        }
+
+
+def _cell(summary: Summary, number: int) -> Cell:
+    return summary.cells[number] or ("", "", 0)
+
+
+def _endpoint(endpoint: str, group: Group) -> Block:
     return {
-        "summary": {
-            "total_requests": total.requests,
-            "unique_ips": len(addresses),
-            "avg_response_time": total.average,
-            "min_response_time": None if total.shortest is None else _ms(total.shortest),
-            "max_response_time": None if total.longest is None else _ms(total.longest),
-            "error_rate": round(total.error_share * 100, 2),
-            **total.percentiles(),
-        },
-        "method_usage": dict(_ranked(methods)),
-        "endpoint_stats": [
-            {
-                "endpoint": endpoint,
-                "requests": group.requests,
-                "avg_time": group.average,
-                "errors_count": group.errors,
-                **group.percentiles(),
-            }
-            for endpoint, group in ranked[:top]
-        ],
-        "status_codes": {str(status): statuses[status] for status in sorted(statuses)},
-        "top_ips": [{"ip": address, "requests": n} for address, n in _ranked(addresses, top)],
-        "top_consumers": _top_consumers(summary, consumers, top),
-        "time_series": _time_series(summary, asked, period),
-        "delivery": _delivery(summary, asked),
+        "endpoint": endpoint,
+        "requests": group.requests,
+        "avg_time": group.average,
+        "errors_count": group.errors,
+        **group.percentiles(),
     }
-
-
-def _row(endpoints: dict[str, Group], cell: tuple[str, str, int] | None) -> Group:
-    return Group() if cell is None else endpoints.setdefault(cell[1], Group())
-
-
-def _top_consumers(summary: Summary, consumers: Mapping[tuple[str, int], int], top: int) -> list[Block]:
-    requests, errors = Counter[str](), Counter[str]()
-    for (name, number), n in consumers.items():
-        requests[name] += n
-        cell = summary.cells[number]
-        if cell and 400 <= cell[2] <= 599:
-            errors[name] += n
-    return [{"consumer": name, "requests": n, "errors_count": errors[name]} for name, n in _ranked(requests, top)]
-
-
-def _time_series(summary: Summary, asked: Range, period: Period) -> list[Block]:
-    fine = period in (Period.minutely, Period.hourly)
-    windows, length = (summary.slots, summary.grain) if fine else (summary.days, DAY)
-    if not windows:
-        return []
-    point, groups = point_of(period), dict[int, Group]()
-    for start, window in windows.items():
-        group = groups.setdefault(point(start * length * SECOND), Group())
-        _add_window(group, summary, window)
-    first = min(groups) if asked.start is None else asked.start
-    last = max(groups) if asked.end is None else asked.end - 1
-    return [_point(label(period, start), groups.get(start, Group())) for start in points(period, first, last)]
-
-
-def _add_window(group: Group, summary: Summary, window: Window) -> None:
-    for number, tally in window.tallies.items():
-        cell = summary.cells[number]
-        group.add(cell[2] if cell else 0, tally)
-    for key, requests in window.latency.items():
-        group.latency[key & _BUCKET] += requests
 
 
 def _point(timestamp: str, group: Group) -> Block:
@@ -162,27 +270,11 @@ def _point(timestamp: str, group: Group) -> Block:
     }
 
 
-def _delivery(summary: Summary, asked: Range) -> Block:
-    counts: Counts = Counter()
-    day_us = DAY * SECOND
-    for day, received in summary.counts.items():
-        if not asked.misses(day * day_us, (day + 1) * day_us - 1):
-            counts.update(received)
-    return {
-        "accepted": counts["accepted"],
-        "rejected": _by_reason(counts, "rejected."),
-        "duplicates": counts["duplicates"],
-        "skewed": counts["skewed"],
-        "dropped": _by_reason(counts, "dropped."),
-        "last_received_at": isoformat(summary.last_received) if summary.last_received else None,
-    }
-
-
 def _by_reason(counts: Counts, prefix: str) -> dict[str, int]:
     return {name.removeprefix(prefix): n for name, n in _ranked(counts) if name.startswith(prefix)}
 
 
-def _ranked(counts: Mapping[str, int], top: int | None = None) -> Iterable[tuple[str, int]]:
+def _ranked(counts: Mapping[str, int], top: int | None = None) -> list[tuple[str, int]]:
     """The largest first, and by name where they are equal."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top]
 

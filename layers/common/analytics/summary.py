@@ -4,9 +4,11 @@ A `Summary` is a commutative monoid: `Summary()` is its zero, `merge` adds two, 
 order, in any number of parts, is the same to the last digit (every sum is of integers). So parts of it can be stored,
 and a dashboard adds what is new to what is stored.
 
-It keeps *event time*, the logs' own: windows of a day, in which latency is kept for each cell (method, endpoint and
-status), and windows of a slot (an hour, unless a finer grain is asked for), in which it is kept for all cells together.
+It keeps *event time*, the logs' own, twice: in windows of a day and in windows of a slot (an hour, unless a finer
+grain is asked for), so that a long range is read from days alone. In each it counts by cell (method, endpoint, status).
 What became of requests on their way here is kept by the day of *receipt*.
+
+It is exact but for latency, which is kept in buckets, and grows with what is sent; `bounds` is how it is kept small.
 """
 
 from __future__ import annotations
@@ -15,59 +17,31 @@ import json
 import zlib
 from collections import Counter, defaultdict
 from itertools import compress
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
 from analytics.batch import Batch, Cell, Counts
 from analytics.histogram import BITS, bucket_of
+from analytics.window import ALL, BUCKET, Window, dump, load
 
 SECOND = 1_000_000  # microseconds
 HOUR = 3_600  # seconds
 DAY = 86_400  # seconds
 
-_ALL = 0  # the number that stands for every cell together, in the latency of a slot
-_BUCKET = (1 << BITS) - 1
 _PENDING = 65_536  # logs gathered before they are counted: enough that the cost of counting is per log, not per batch
 
-Tally = list[int]
-"""[requests, sum of durations, shortest, longest], durations in microseconds."""
 
+class Packed(NamedTuple):
+    """A summary as bytes, in two parts: long ranges need only the days."""
 
-class Window:
-    """What happened in one stretch of event time. Cells are numbers that the summary gives out."""
+    days: bytes
+    slots: bytes | None
 
-    __slots__ = ("addresses", "consumers", "latency", "tallies")
-
-    def __init__(self) -> None:
-        self.tallies: dict[int, Tally] = {}
-        self.latency: Counter[int] = Counter()  # requests by (cell << BITS | bucket)
-        self.addresses: Counter[str] = Counter()  # requests by client address
-        self.consumers: Counter[tuple[str, int]] = Counter()  # requests by (consumer, cell)
-
-    def tally(self, cell: int, requests: int, total: int, shortest: int, longest: int) -> None:
-        """Add requests of one cell."""
-        tally = self.tallies.get(cell)
-        if tally is None:
-            self.tallies[cell] = [requests, total, shortest, longest]
-            return
-        tally[0] += requests
-        tally[1] += total
-        if shortest < tally[2]:
-            tally[2] = shortest
-        if longest > tally[3]:
-            tally[3] = longest
-
-    def merge(self, other: Window, renumber: list[int]) -> None:
-        """Add another summary's window, whose cell `n` is `renumber[n]` here."""
-        for cell, tally in other.tallies.items():
-            self.tally(renumber[cell], *tally)
-        latency = self.latency
-        for key, requests in other.latency.items():
-            latency[renumber[key >> BITS] << BITS | key & _BUCKET] += requests
-        self.addresses.update(other.addresses)
-        for (consumer, cell), requests in other.consumers.items():
-            self.consumers[consumer, renumber[cell]] += requests
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return len(self.days) + len(self.slots or b"")
 
 
 class _Pending:
@@ -129,7 +103,7 @@ class Summary:
         self.last_received = max(self.last_received, received)
 
     def _gather(self, slot: int, batch: Batch) -> None:
-        pending, numbers = self._pending[slot], [self._number(cell) for cell in batch.cells]
+        pending, numbers = self._pending[slot], [self.number(cell) for cell in batch.cells]
         cells, durations, weights = [numbers[i] for i in batch.cell_ids], batch.durations, batch.weights
         if weights is None:
             pending.cells += cells
@@ -163,8 +137,9 @@ class Summary:
 
     def _count(self, slot: Window, day: Window, pending: _Pending) -> None:
         buckets = list(map(bucket_of, pending.durations))
-        slot.latency.update(buckets)  # cell _ALL is 0, so the bucket is the key
-        day.latency.update([cell << BITS | bucket for cell, bucket in zip(pending.cells, buckets, strict=True)])
+        keys = [cell << BITS | bucket for cell, bucket in zip(pending.cells, buckets, strict=True)]
+        slot.latency.update(keys)
+        day.latency.update(keys)
         by_cell = defaultdict[int, list[int]](list)
         for cell, duration in zip(pending.cells, pending.durations, strict=True):
             by_cell[cell].append(duration)
@@ -174,17 +149,18 @@ class Summary:
             day.tally(cell, *tally)
         for cell, duration, weight in pending.weighted:
             bucket = bucket_of(duration)
-            slot.latency[bucket] += weight
-            day.latency[cell << BITS | bucket] += weight
-            slot.tally(cell, weight, weight * duration, duration, duration)
-            day.tally(cell, weight, weight * duration, duration, duration)
+            for window in (slot, day):
+                window.latency[cell << BITS | bucket] += weight
+                window.tally(cell, weight, weight * duration, duration, duration)
         for window in (slot, day):
-            window.addresses.update(pending.addresses)  # type: ignore[arg-type]  # None is taken out again
-            window.addresses.pop(None, 0)  # type: ignore[call-overload]
-            window.addresses.update(pending.weighted_addresses)
+            counts = window.addresses.counts
+            counts.update(pending.addresses)  # type: ignore[arg-type]  # None is taken out again
+            counts.pop(None, 0)  # type: ignore[call-overload]
+            counts.update(pending.weighted_addresses)
             window.consumers.update(pending.consumers)
 
-    def _number(self, cell: Cell) -> int:
+    def number(self, cell: Cell) -> int:
+        """The number that stands for a cell here, a new one if need be."""
         number = self._numbers.get(cell)
         if number is None:
             number = self._numbers[cell] = len(self.cells)
@@ -199,7 +175,7 @@ class Summary:
             raise ValueError(f"slots of {other.grain} s do not add up with slots of {self.grain} s")
         self.settle()
         other.settle()
-        renumber = [_ALL if cell is None else self._number(cell) for cell in other.cells]
+        renumber = [ALL if cell is None else self.number(cell) for cell in other.cells]
         for mine, theirs in ((self.days, other.days), (self.slots, other.slots)):
             for start, window in theirs.items():
                 mine[start].merge(window, renumber)
@@ -207,65 +183,91 @@ class Summary:
             self.counts[day].update(counts)
         self.last_received = max(self.last_received, other.last_received)
 
+    def forget_unused_cells(self) -> None:
+        """Number the cells anew, without those of which nothing is counted any more."""
+        used = {number for window in self.days.values() for number in window.tallies}
+        if len(used) == len(self._numbers):
+            return
+        cells, self.cells, self._numbers = self.cells, [None], {}
+        renumber = [self.number(cell) if cell and old in used else ALL for old, cell in enumerate(cells)]
+        for windows in (self.days, self.slots):
+            for start, window in windows.items():
+                windows[start] = window.renumbered(renumber)
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes the summary takes when stored."""
+        self.settle()
+        windows = [*self.days.values(), *self.slots.values()]
+        return sum(window.weight for window in windows) + sum(len(cell[1]) + 8 for cell in self.cells if cell)
+
     # -- storing -----------------------------------------------------------------------------------------------------
 
-    def dumps(self) -> bytes:
-        """The summary as bytes: equal summaries give equal bytes."""
+    def dumps(self) -> Packed:
+        """The summary as bytes."""
         self.settle()
-        order = sorted(self._numbers)
-        renumber = [_ALL] * len(self.cells)
-        for number, cell in enumerate(order, 1):
-            renumber[self._numbers[cell]] = number
-        state = {
+        days = {
             "v": 1,
             "grain": self.grain,
-            "cells": order,
-            "days": {day: _dump(self.days[day], renumber) for day in sorted(self.days)},
-            "slots": {slot: _dump(self.slots[slot], renumber) for slot in sorted(self.slots)},
-            "counts": {day: dict(sorted(self.counts[day].items())) for day in sorted(self.counts) if self.counts[day]},
+            "cells": self.cells[1:],
+            "days": {day: dump(window, {}) for day, window in self.days.items()},
+            "counts": self.counts,
             "last": self.last_received,
         }
-        return zlib.compress(json.dumps(state, separators=(",", ":"), ensure_ascii=False).encode())
+        slots_a_day, known = DAY // self.grain, dict[int, dict[str, int]]()
+        for day, window in self.days.items():
+            known[day] = {address: index for index, address in enumerate(window.addresses.counts)}
+        slots = {slot: dump(window, known[slot // slots_a_day]) for slot, window in self.slots.items()}
+        return Packed(_compress(days), _compress(slots))
 
     @classmethod
-    def loads(cls, packed: bytes) -> Summary:
-        """The summary that was dumped. Raises ValueError for other bytes."""
-        try:
-            state: dict[str, Any] = from_json(zlib.decompress(packed))
-        except zlib.error as error:
-            raise ValueError("not a summary") from error
+    def loads(cls, packed: Packed) -> Summary:
+        """The summary that was dumped, or its days alone. Raises ValueError for other bytes."""
+        state = _decompress(packed.days)
         if state.get("v") != 1:
             raise ValueError(f"a summary in format {state.get('v')}: only 1 is known")
         summary = cls(state["grain"])
         for method, endpoint, status in state["cells"]:
-            summary._number((method, endpoint, status))
-        for name, windows in (("days", summary.days), ("slots", summary.slots)):
-            for start, columns in state[name].items():
-                windows[int(start)] = _load(columns)
+            summary.number((method, endpoint, status))
+        slots = {} if packed.slots is None else _decompress(packed.slots)
+        for day, columns in state["days"].items():
+            summary.days[int(day)] = load(columns, [])
+        slots_a_day = DAY // summary.grain
+        for slot, columns in slots.items():
+            known = columns[-1][0] and list(summary.days[int(slot) // slots_a_day].addresses.counts)
+            summary.slots[int(slot)] = load(columns, known)
         for day, counts in state["counts"].items():
             summary.counts[int(day)] = Counter(counts)
         summary.last_received = state["last"]
         return summary
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Summary) and self.dumps() == other.dumps()
+        return isinstance(other, Summary) and self._named() == other._named()
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
+    def _named(self) -> object:
+        """All that is counted, by names instead of the numbers that this summary happens to use."""
+        self.settle()
 
-def _dump(window: Window, renumber: list[int]) -> list[object]:
-    tallies = sorted((renumber[cell], *tally) for cell, tally in window.tallies.items())
-    latency = sorted((renumber[key >> BITS] << BITS | key & _BUCKET, n) for key, n in window.latency.items())
-    consumers = sorted((name, renumber[cell], n) for (name, cell), n in window.consumers.items())
-    columns = (list(map(list, zip(*rows, strict=True))) for rows in (tallies, latency, consumers))
-    return [*columns, dict(sorted(window.addresses.items()))]
+        def named(window: Window) -> object:
+            latency = {(self.cells[key >> BITS], key & BUCKET): n for key, n in window.latency.items()}
+            consumers = {(name, self.cells[cell]): n for (name, cell), n in window.consumers.items()}
+            addresses = window.addresses
+            tallies = {self.cells[cell]: tally for cell, tally in window.tallies.items()}
+            return tallies, latency, consumers, addresses.counts, addresses.registers, addresses.missed
+
+        windows = [{start: named(window) for start, window in each.items()} for each in (self.days, self.slots)]
+        return self.grain, windows, {day: counts for day, counts in self.counts.items() if counts}, self.last_received
 
 
-def _load(columns: list[Any]) -> Window:
-    window = Window()
-    tallies, latency, consumers, addresses = columns
-    window.tallies = {cell: tally for cell, *tally in zip(*tallies, strict=True)}
-    window.latency = Counter(dict(zip(*latency, strict=True)))
-    window.consumers = Counter({(name, cell): n for name, cell, n in zip(*consumers, strict=True)})
-    window.addresses = Counter(addresses)
-    return window
+def _compress(state: object) -> bytes:
+    return zlib.compress(json.dumps(state, separators=(",", ":"), ensure_ascii=False).encode(), 3)
+
+
+def _decompress(packed: bytes) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = from_json(zlib.decompress(packed))
+    except zlib.error as error:
+        raise ValueError("not a summary") from error
+    return state

@@ -16,7 +16,7 @@ from analytics.model import microseconds
 MAX_POINTS = 10_080  # of one time series: a week of minutes, or 27 years of days
 _DAY_US = 86_400 * 1_000_000
 _MINUTE_US = 60 * 1_000_000
-_LAST_US = 253_402_300_800 * 1_000_000 - 1  # the end of the year 9999: "for ever", and the last that has a name
+LAST_US = 253_402_300_800 * 1_000_000 - 1  # the end of the year 9999: "for ever", and the last that has a name
 
 
 class Period(StrEnum):
@@ -70,7 +70,7 @@ def _moment(field: str, text: str | None, days: int = 0) -> int | None:
             at = microseconds(datetime.combine(date.fromisoformat(text), time())) + days * _DAY_US
         else:  # an unescaped "+" of an offset arrives as a space
             at = microseconds(datetime.fromisoformat(text.replace(" ", "+") if text[-6:-5] == " " else text))
-        return min(max(at, 0), _LAST_US)
+        return min(max(at, 0), LAST_US)
     except ValueError:
         reason = "Input should be a date or datetime in ISO 8601"
         raise Invalid(f"{field} is not a date", [Problem(None, field, reason)]) from None

@@ -44,7 +44,12 @@ class Service:
         return cls(
             settings,
             KeyTable(client, settings.keys_table),
-            LogTable(client, settings.logs_table),
+            LogTable(
+                client,
+                settings.logs_table,
+                raw_days=settings.raw_retention_days,
+                summary_days=settings.summary_retention_days,
+            ),
             lambda: time.time_ns() // 1000,
         )
 

@@ -3,9 +3,12 @@
     api_key       timestamp (sort key)                       holds
     <stream id>   L#2026-11-24T00:30:00.123456Z#<batch id>   `d`: a packed batch
     <stream id>   B#<batch id>                               that a batch of this id is stored; expires after a day
+    <stream id>   R#2026-11-24                               `r`, `s`: the summary of what was received that day, up to
+                                                             `until`; see `analytics.fold`
 
 A batch and its `B#` item are written in one transaction, on condition that there is no such `B#` item yet: however
-often a client tries again, it is stored once.
+often a client tries again, it is stored once. Every item but the marks has a time to live, `ttl`: raw logs their
+retention, summaries theirs.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from analytics.batch import Batch
 from analytics.key import new_id
 from analytics.model import isoformat, microseconds
 from analytics.store.client import cancellation_codes, translated
+from analytics.summary import Packed
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -44,6 +48,15 @@ class Stored:
         return received_at(self.sort_key)
 
 
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """A stored summary: of what was received from the start of its window (a sort key's time) up to `until`."""
+
+    window: str
+    until: str
+    packed: Packed
+
+
 def received_at(sort_key: str) -> int:
     """The time of receipt in a sort key, in microseconds since 1970."""
     return microseconds(datetime.fromisoformat(sort_key.split("#")[1]))
@@ -52,9 +65,11 @@ def received_at(sort_key: str) -> int:
 class LogTable:
     """The logs of all streams. Every call raises Unavailable when DynamoDB is throttled or out of reach."""
 
-    def __init__(self, client: DynamoDBClient, name: str) -> None:
+    def __init__(self, client: DynamoDBClient, name: str, *, raw_days: int = 90, summary_days: int = 400) -> None:
         self._client = client
         self._name = name
+        self._raw_s = raw_days * 86_400
+        self._summary_s = summary_days * 86_400
 
     def append(self, stream: str, batch: Batch, received: int, batch_id: str | None = None) -> bool:
         """Store a batch, all of it or nothing; `received` is now, in microseconds since 1970.
@@ -62,8 +77,14 @@ class LogTable:
         False, and nothing stored, when a batch of this id is there already.
         """
         item_id = batch_id or new_id()
+        second = received // 1_000_000
         items = [
-            self._item(stream, f"L#{isoformat(received)}#{item_id}{f'.{part}' if part else ''}", packed)
+            _item(
+                stream,
+                f"L#{isoformat(received)}#{item_id}{f'.{part}' if part else ''}",
+                second + self._raw_s,
+                d={"B": packed},
+            )
             for part, packed in enumerate(_packed(batch))
         ]
         with translated():
@@ -74,8 +95,7 @@ class LogTable:
                 {"Put": {"TableName": self._name, "Item": item}} for item in items
             ]
             if batch_id is not None:
-                expires = received // 1_000_000 + _REMEMBERED
-                mark = self._item(stream, f"B#{batch_id}") | {"ttl": {"N": str(expires)}}
+                mark = _item(stream, f"B#{batch_id}", second + _REMEMBERED)
                 condition = "attribute_not_exists(api_key)"
                 writes.append({"Put": {"TableName": self._name, "Item": mark, "ConditionExpression": condition}})
             try:
@@ -86,38 +106,93 @@ class LogTable:
                 raise
         return True
 
-    def since(self, stream: str, start: int | None = None) -> Iterator[Stored]:
-        """The batches received from `start` on (microseconds since 1970; None: all), oldest first."""
-        return self._between(stream, _from(start), _END)
+    def since(self, stream: str, start: int | str | None = None) -> Iterator[Stored]:
+        """The batches received from `start` on, oldest first; it is microseconds since 1970, or where a fold ended."""
+        return self._between(stream, f"L#{start}" if isinstance(start, str) else _from(start), _END)
 
     def newest(self, stream: str, upto: str | None = None, start: int | None = None) -> Iterator[Stored]:
         """The same from the newest, or the one of sort key `upto`, back to the first received from `start` on."""
         return self._between(stream, _from(start), upto or _END, newest_first=True)
 
+    def newest_rollup(self, stream: str) -> Rollup | None:
+        """The stored summary that the next fold goes on from."""
+        items = self._query(stream, "R#", "R#~", "#timestamp, #until, r, s", newest_first=True, limit=1)
+        return next(map(_rollup, items), None)
+
+    def rollups(self, stream: str, first: str, before: str, *, slots: bool) -> Iterator[Rollup]:
+        """The stored summaries from the window `first` up to, and without, `before`; `slots`: with their slots."""
+        wanted = "#timestamp, #until, r, s" if slots else "#timestamp, #until, r"
+        for item in self._query(stream, f"R#{first}", f"R#{before}", wanted):
+            if item["timestamp"]["S"] != f"R#{before}":
+                yield _rollup(item)
+
+    def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int) -> bool:
+        """Store a summary, on condition that the one it replaces still ends at `expected` (None: that there is none).
+
+        False, and nothing stored, when somebody was first.
+        """
+        item = _item(
+            stream,
+            f"R#{rollup.window}",
+            now // 1_000_000 + self._summary_s,
+            until={"S": rollup.until},
+            r={"B": rollup.packed.days},
+            s={"B": rollup.packed.slots},
+        )
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(api_key)"}
+        if expected is not None:
+            condition = {
+                "ConditionExpression": "#until = :expected",
+                "ExpressionAttributeNames": {"#until": "until"},
+                "ExpressionAttributeValues": {":expected": {"S": expected}},
+            }
+        with translated():
+            try:
+                self._client.put_item(TableName=self._name, Item=item, **condition)
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                    return False
+                raise
+        return True
+
     def _between(self, stream: str, low: str, high: str, *, newest_first: bool = False) -> Iterator[Stored]:
+        for item in self._query(stream, low, high, "#timestamp, d", newest_first=newest_first):
+            yield Stored(item["timestamp"]["S"], Batch.unpack(item["d"]["B"]))
+
+    def _query(
+        self, stream: str, low: str, high: str, wanted: str, *, newest_first: bool = False, limit: int | None = None
+    ) -> Iterator[dict[str, Any]]:
         if low > high:  # which DynamoDB refuses
             return
+        names = {"#timestamp": "timestamp", "#until": "until"}
         ask: dict[str, Any] = {
             "TableName": self._name,
             "KeyConditionExpression": "api_key = :stream AND #timestamp BETWEEN :low AND :high",
-            "ExpressionAttributeNames": {"#timestamp": "timestamp"},
+            "ExpressionAttributeNames": {name: names[name] for name in names if name in f"#timestamp {wanted}"},
             "ExpressionAttributeValues": {":stream": {"S": stream}, ":low": {"S": low}, ":high": {"S": high}},
-            "ProjectionExpression": "#timestamp, d",
+            "ProjectionExpression": wanted,
             "ConsistentRead": True,
             "ScanIndexForward": not newest_first,
         }
+        if limit:
+            ask["Limit"] = limit
         while True:
             with translated():
                 page = self._client.query(**ask)
-            for item in page["Items"]:
-                yield Stored(item["timestamp"]["S"], Batch.unpack(item["d"]["B"]))
-            if not page.get("LastEvaluatedKey"):
+            yield from page["Items"]
+            if limit or not page.get("LastEvaluatedKey"):
                 return
             ask["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def _item(self, stream: str, sort_key: str, packed: bytes | None = None) -> dict[str, Any]:
-        item: dict[str, Any] = {"api_key": {"S": stream}, "timestamp": {"S": sort_key}}
-        return item if packed is None else item | {"d": {"B": packed}}
+
+def _item(stream: str, sort_key: str, expires: int, **attributes: Any) -> dict[str, Any]:
+    """An item; `expires` is in seconds since 1970."""
+    return {"api_key": {"S": stream}, "timestamp": {"S": sort_key}, "ttl": {"N": str(expires)}, **attributes}
+
+
+def _rollup(item: dict[str, Any]) -> Rollup:
+    slots = item["s"]["B"] if "s" in item else None
+    return Rollup(item["timestamp"]["S"][2:], item["until"]["S"], Packed(item["r"]["B"], slots))
 
 
 def _from(start: int | None) -> str:

@@ -1,0 +1,153 @@
+"""Fold on read: a dashboard costs what is new, not what is there.
+
+Batches lie in the table by time of receipt. A *rollup* is the stored summary of a stretch of receipts, a window: it
+begins with a UTC day (or, for an import that would be too large for one item, where the one before had to end) and goes
+up to its `until`. The invariant:
+
+    Every rollup before the newest is final; all batches before the `until` of the newest are in some rollup.
+
+So everything = the rollups + the batches from the newest `until` on. Whoever asks reads that *tail* and adds it up;
+when it is long, the newest rollup is stored anew with the tail in it, on condition that its `until` is still the one
+that was read. Nothing else is written, there is no lock, and any reader may die at any time:
+
+- Batches younger than GRACE count in the answer and are never stored: a write of that time may still be under way. A
+  write takes 10 s at most (`store.client`), and clocks of Lambda functions agree far better than the rest.
+- Readers of the same stretch see the same batches, so they store the same thing; the condition lets one of them win.
+- At the first refused condition a reader stops storing, for another is ahead; its answer is right all the same. A lost
+  reply looks like a refusal, and is treated as one.
+- A deadline ends a long fold early; what was stored by then is kept, and the next reader goes on from there.
+
+The same fold runs on a schedule, so that raw logs are in a rollup long before they expire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from analytics.bounds import bound
+from analytics.model import isoformat
+from analytics.store import Rollup, Stored
+from analytics.summary import Packed, Summary
+
+GRACE_US = 60 * 1_000_000  # batches younger than this are not stored in a rollup yet
+LONG_TAIL = 200  # logs: a shorter tail is not worth a write
+HEAVY = 250_000  # about bytes: a summary over it is bounded, and its window ended if it is of several days
+_LARGEST = 390_000  # bytes of a rollup; DynamoDB takes 400 KB, keys and names included
+_STEP = 2_000  # logs between two looks at how heavy the summary has become
+
+
+class Table(Protocol):
+    """What a fold needs of the table of logs; see `store.LogTable`, and the model check in the tests."""
+
+    def since(self, stream: str, start: int | str | None = None) -> Iterator[Stored]: ...
+
+    def newest_rollup(self, stream: str) -> Rollup | None: ...
+
+    def rollups(self, stream: str, first: str, before: str, *, slots: bool) -> Iterator[Rollup]: ...
+
+    def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int) -> bool: ...
+
+
+@dataclass(slots=True)
+class _Window:
+    """The window that is being filled. `expected` is the `until` of what is stored of it; None: nothing yet."""
+
+    name: str
+    expected: str | None
+    summary: Summary = field(default_factory=Summary)
+    unsaved: int = 0  # logs that are not stored in the rollup
+    is_full: bool = False
+    _limit: int = HEAVY
+    _unweighed: int = 0
+
+    @property
+    def day(self) -> str:
+        """The UTC day of receipt: a window never goes over its end."""
+        return self.name[:10]
+
+    def add(self, stored: Stored) -> None:
+        """Add a batch, and see to it that the window does not grow past what an item holds."""
+        self.summary.fold(stored.batch, stored.received)
+        self.unsaved += max(len(stored.batch), 1)
+        self._unweighed += len(stored.batch)
+        if self._unweighed >= _STEP:
+            self._unweighed = 0
+            self.weigh()
+
+    def weigh(self) -> None:
+        """Bound the summary if it is heavy; if it stays so because it is of many days, the window is full."""
+        if self.summary.weight > self._limit:
+            bound(self.summary)
+            left = self.summary.weight
+            self.is_full = left > HEAVY and len(self.summary.days) > 2
+            self._limit = max(HEAVY, 2 * left)  # so that bounding is paid for by what came since
+
+    def packed(self) -> Packed:
+        """The summary, bounded as often as it takes to fit into an item."""
+        share = 1.0
+        bound(self.summary)
+        packed = self.summary.dumps()
+        while packed.size > _LARGEST:
+            share /= 2
+            bound(self.summary, share)
+            packed = self.summary.dumps()
+        return packed
+
+
+class Fold:
+    """One reader's way over a stream, as of `now` (microseconds since 1970).
+
+    `is_late` is asked now and then, and says when to stop; `long_tail` is the number of logs from which on storing is
+    worth it. After `summaries` is through, `complete` says whether all was read, and if not, `reached` how far.
+    """
+
+    def __init__(
+        self, table: Table, stream: str, now: int, is_late: Callable[[], bool], long_tail: int = LONG_TAIL
+    ) -> None:
+        self._table = table
+        self._stream = stream
+        self._now = now
+        self._is_late = is_late
+        self._long_tail = long_tail
+        self._leads = True  # until a condition is refused
+        self.complete = True
+        self.reached: str | None = None  # time of receipt
+
+    def summaries(self, first: str = "", *, slots: bool = True) -> Iterator[Summary]:
+        """Summaries that together are of all logs received from the UTC day `first` on ("": all)."""
+        newest = self._table.newest_rollup(self._stream)
+        window = _Window("", None)
+        if newest:
+            window = _Window(newest.window, newest.until, Summary.loads(newest.packed))
+            window.weigh()
+        sealed, tail = isoformat(self._now - GRACE_US), Summary()
+        for stored in self._table.since(self._stream, newest.until if newest else ""):
+            at = stored.sort_key.removeprefix("L#")
+            if self._is_late():
+                self.complete, self.reached, sealed = False, at[:27], min(at, sealed)
+                break
+            if at >= sealed:
+                tail.fold(stored.batch, stored.received)
+                continue
+            if at[:10] != window.day or window.is_full:
+                if window.unsaved:
+                    self._keep(window, until=at)
+                if window.name and window.day >= first:
+                    yield window.summary
+                window = _Window(at[:10] if at[:10] != window.day else at, None)
+            window.add(stored)
+        if window.unsaved >= self._long_tail or (window.unsaved and not self.complete):
+            self._keep(window, until=sealed)
+        if window.day >= first:
+            yield window.summary
+        yield tail
+        if newest:
+            for rollup in self._table.rollups(self._stream, first, newest.window, slots=slots):
+                yield Summary.loads(rollup.packed)
+
+    def _keep(self, window: _Window, until: str) -> None:
+        if self._leads:
+            rollup = Rollup(window.name, until, window.packed())
+            self._leads = self._table.keep_rollup(self._stream, rollup, window.expected, self._now)

@@ -1,0 +1,163 @@
+"""Folds are right under every schedule of writers and readers: a model check, and a check of the check.
+
+Each schedule runs some writers, which send batches and send them again when they got no answer, and some readers, which
+fold, over midnight, any of whom may stall for long or end at any call. During the run every answer must count all logs
+whose write had ended when it began, none twice and none that were never sent; at rest it must be a plain fold of all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import get_ident
+from typing import Any, cast
+
+import pytest
+
+import analytics.fold
+from analytics.batch import Batch
+from analytics.model import Log
+from analytics.summary import Summary
+from tests.analytics.world import SECOND, ModelTable, World, read
+
+SCHEDULES = 1_000
+
+
+@dataclass
+class Outcome:
+    """What a schedule showed."""
+
+    wrong: list[str] = field(default_factory=list)
+    answers: int = 0
+    cut_short: int = 0
+    rollups: int = 0
+    killed: int = 0
+
+
+def run(seed: int, **broken: Any) -> Outcome:
+    """One schedule."""
+    world = World(seed, **broken)
+    table, chance, outcome = ModelTable(world), world.chance, Outcome()
+    written: dict[str, Batch] = {}  # batches whose write has ended well
+    begun: dict[str, Batch] = {}
+
+    def writer(name: str) -> Callable[[], None]:
+        def act() -> None:
+            for number in range(chance.randint(1, 6)):
+                if chance.random() < 0.3:
+                    world.now += chance.randrange(90) * SECOND
+                batch_id = f"{name}{number}"
+                batch = begun[batch_id] = a_batch(world)
+                for _ in range(5):
+                    if table.append(batch, batch_id) is not None:
+                        written[batch_id] = batch
+                        break
+                    if chance.random() < 0.5:
+                        world.now += chance.randrange(200) * SECOND  # the client tries again minutes later
+
+        return act
+
+    def reader() -> None:
+        world.mortal.add(get_ident())
+        for _ in range(chance.randint(1, 4)):
+            sure = set(written)
+            patience = chance.choice([10**9, 10**9, 3])
+            steps = iter(range(10**9))
+            summary, complete = read(table, world.now, lambda: next(steps) >= patience)
+            outcome.answers += 1
+            outcome.cut_short += not complete
+            least, most = (sum(len(those[name]) for name in those) for those in ({n: written[n] for n in sure}, begun))
+            count = total(summary)
+            if not (least if complete else 0) <= count <= most:
+                outcome.wrong.append(f"during: {least} <= {count} <= {most}")
+
+    grace, analytics.fold.GRACE_US = analytics.fold.GRACE_US, world.grace_us
+    try:
+        world.run([*(writer(name) for name in "abcd"), reader, reader, reader, reader])
+        world.mortal.clear()
+        for _ in range(2):
+            world.now += chance.randrange(100) * SECOND
+            found: list[tuple[Summary, bool]] = []
+            world.run([lambda: found.append(read(table, world.now))])
+            expected = Summary()
+            for key, batch in world.items.items():
+                if key.startswith("L#"):
+                    expected.fold(batch, 0)
+            if timeless(found[0][0]) != timeless(expected):
+                outcome.wrong.append(f"at rest: {total(found[0][0])} instead of {total(expected)}")
+    finally:
+        analytics.fold.GRACE_US = grace
+    stored = {key.split("#")[2] for key in world.items if key.startswith("L#")}
+    if not set(written) <= stored:
+        outcome.wrong.append("a write that was acknowledged is lost")
+    if len(stored) != sum(key.startswith("L#") for key in world.items):
+        outcome.wrong.append("a batch is stored twice")
+    outcome.rollups = sum(key.startswith("R#") for key in world.items)
+    outcome.killed = world.killed
+    return outcome
+
+
+def a_batch(world: World) -> Batch:
+    """Some logs of about now, or of long ago."""
+    chance = world.chance
+    logs = [
+        {
+            "created_at": world.now - chance.choice([0, 1, 3_600, 100_000]) * SECOND,
+            "method": "GET",
+            "endpoint": f"/{chance.randrange(4)}",
+            "ip": f"10.0.0.{chance.randrange(9)}",
+            "process_time": float(chance.randrange(10)),
+            "status_code": chance.choice([200, 500]),
+        }
+        for _ in range(chance.randint(1, 3))
+    ]
+    return Batch.of(cast("list[Log]", logs))
+
+
+def total(summary: Summary) -> int:
+    """How many logs a summary counts."""
+    summary.settle()
+    return sum(tally[0] for window in summary.days.values() for tally in window.tallies.values())
+
+
+def timeless(summary: Summary) -> Summary:
+    """A summary without when its logs were received."""
+    result = Summary()
+    result.merge(summary)
+    counts = sum(result.counts.values(), Counter[str]())
+    result.counts.clear()
+    result.counts[0] = counts
+    result.last_received = 0
+    return result
+
+
+def test_no_schedule_gives_a_wrong_answer() -> None:
+    """Thousands of answers under a thousand schedules, with stalls, ends and lost replies: all are right."""
+    outcomes = [run(seed) for seed in range(SCHEDULES)]
+    assert [outcome.wrong for outcome in outcomes if outcome.wrong] == []
+    assert sum(outcome.rollups for outcome in outcomes) > SCHEDULES  # folds were stored,
+    assert sum(outcome.killed for outcome in outcomes) > SCHEDULES / 10  # readers ended in the middle,
+    assert sum(outcome.cut_short for outcome in outcomes) > SCHEDULES / 10  # and answers were cut short
+
+
+def test_without_the_grace_the_check_fails() -> None:
+    """If readers stored what is still being written, logs would be missing."""
+    assert any(run(seed, grace_us=SECOND // 2).wrong for seed in range(300))
+
+
+def test_without_marks_the_check_fails() -> None:
+    """If batches had no marks, a client's retry would be stored twice."""
+    assert any(run(seed, marks=False).wrong for seed in range(300))
+
+
+def test_without_stopping_at_the_first_refusal_the_check_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a reader that was overtaken went on to store, logs would be counted twice or not at all."""
+
+    def keep_on(self: Any, window: Any, until: str) -> None:
+        rollup = analytics.fold.Rollup(window.name, until, window.packed())
+        if not self._table.keep_rollup(self._stream, rollup, window.expected, self._now):
+            self._table.world.items[f"R#{window.name}"] = rollup
+
+    monkeypatch.setattr(analytics.fold.Fold, "_keep", keep_on)
+    assert any(run(seed).wrong for seed in range(300))
