@@ -21,6 +21,7 @@ Importing does nothing: settings are read, and httpx is imported, when a middlew
 from client_middleware.middleware import TrackingMiddleware, create_tracking_middleware
 from client_middleware.settings import Settings, SettingsError
 from client_middleware.sink import MemorySink, record_to
+from client_middleware.tracker import flush
 from client_middleware.wire import __version__
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "TrackingMiddleware",
     "__version__",
     "create_tracking_middleware",
+    "flush",
     "record_to",
 ]

@@ -8,6 +8,7 @@ import fnmatch
 import logging
 import os
 import re
+import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -190,6 +191,18 @@ _hooked: list[bool] = []
 def _exit_all() -> None:
     for tracker in list(_trackers):
         tracker.exit()
+
+
+def flush(seconds: float = 2.0) -> bool:
+    """Send what every middleware of this process holds, for at most so many seconds; whether nothing is left.
+
+    For a process that ends without its `atexit` handlers, such as a child of `multiprocessing`.
+    """
+    give_up = time.monotonic() + seconds
+    settled = True
+    for tracker in list(_trackers):
+        settled &= tracker.flush(max(give_up - time.monotonic(), 0.0))
+    return settled
 
 
 def _reset_all() -> None:
