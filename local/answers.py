@@ -29,6 +29,11 @@ def fields(description: str | None = None, /, **properties: Schema) -> Schema:
     return schema if description is None else {"description": description} | schema
 
 
+def extended(schema: Schema, **properties: Schema) -> Schema:
+    """An object that may have these fields as well."""
+    return schema | {"properties": schema["properties"] | properties}
+
+
 def described(schema: Schema, description: str) -> Schema:
     """A schema with a word on it."""
     return schema | {"description": description}
@@ -88,58 +93,86 @@ SCHEMAS: dict[str, Schema] = {
         path=described(TEXT_OR_NULL, "the raw path, where the client sends it"),
         weight=described({"type": "integer", "minimum": 1}, "requests this log stands for"),
     ),
-    "Dashboard": fields(
-        summary=fields(
-            total_requests=INTEGER,
-            unique_ips=INTEGER,
-            avg_response_time=milliseconds("mean"),
-            min_response_time=milliseconds("shortest"),
-            max_response_time=milliseconds("longest"),
-            error_rate={"type": "number", "minimum": 0, "maximum": 100, "description": "percent"},
-            **PERCENTILES,
-        ),
-        method_usage=described(COUNTS, "requests by method, the most used first"),
-        endpoint_stats=listed(
-            fields(endpoint=TEXT, requests=INTEGER, avg_time=milliseconds("mean"), errors_count=ERRORS, **PERCENTILES),
-            "the busiest first, at most `top`",
-        ),
-        status_codes=described(COUNTS, "requests by status code"),
-        top_ips=listed(fields(ip=TEXT, requests=INTEGER), "the busiest first, at most `top`"),
-        top_consumers=listed(
-            fields(consumer=TEXT, requests=INTEGER, errors_count=ERRORS), "the busiest first, at most `top`"
-        ),
-        time_series=listed(
-            fields(
-                timestamp=described(
-                    TEXT, "2026-11-24T14:05Z, 2026-11-24T14:00Z, 2026-11-24, a week's Monday, or 2026-11"
-                ),
-                requests=INTEGER,
-                avg_time=milliseconds("mean"),
-                error_rate={"type": "number", "minimum": 0, "maximum": 1, "description": "fraction"},
-                errors_count=ERRORS,
+    "Dashboard": extended(
+        fields(
+            summary=fields(
+                total_requests=INTEGER,
+                unique_ips=described({"type": ["integer", "null"], "minimum": 0}, "null: see `unavailable`"),
+                avg_response_time=milliseconds("mean"),
+                min_response_time=milliseconds("shortest"),
+                max_response_time=milliseconds("longest"),
+                error_rate={"type": "number", "minimum": 0, "maximum": 100, "description": "percent"},
                 **PERCENTILES,
             ),
-            "oldest first, without gaps, UTC",
+            method_usage=described(COUNTS, "requests by method, the most used first"),
+            endpoint_stats=listed(
+                fields(
+                    endpoint=TEXT, requests=INTEGER, avg_time=milliseconds("mean"), errors_count=ERRORS, **PERCENTILES
+                ),
+                "the busiest first, at most `top`",
+            ),
+            status_codes=described(COUNTS, "requests by status code"),
+            top_ips={
+                "description": "the busiest first, at most `top`; null: see `unavailable`",
+                "type": ["array", "null"],
+                "items": fields(ip=TEXT, requests=INTEGER),
+            },
+            top_consumers=listed(
+                fields(consumer=TEXT, requests=INTEGER, errors_count=ERRORS), "the busiest first, at most `top`"
+            ),
+            time_series=listed(
+                fields(
+                    timestamp=described(
+                        TEXT, "2026-11-24T14:05Z, 2026-11-24T14:00Z, 2026-11-24, a week's Monday, or 2026-11"
+                    ),
+                    requests=INTEGER,
+                    avg_time=milliseconds("mean"),
+                    error_rate={"type": "number", "minimum": 0, "maximum": 1, "description": "fraction"},
+                    errors_count=ERRORS,
+                    **PERCENTILES,
+                ),
+                "oldest first, without gaps, UTC",
+            ),
+            delivery=fields(
+                "How complete the numbers are: what became of requests, by the days of receipt.",
+                accepted=INTEGER,
+                rejected=described(COUNTS, "refused, by reason"),
+                duplicates=described(INTEGER, "in batches that were sent again"),
+                skewed=described(
+                    INTEGER, "from a clock more than five minutes ahead: taken to be of the time of receipt"
+                ),
+                dropped=described(COUNTS, "lost by clients before they were sent, by reason"),
+                last_received_at=TIME_OR_NULL,
+            ),
+            range=fields(
+                start=described(TIME_OR_NULL, "null: open"),
+                end=described(TIME_OR_NULL, "excluded; null: open"),
+                period=TEXT,
+                complete=described({"type": "boolean"}, "false: a deadline cut the answer short"),
+                reached=described(TIME_OR_NULL, "where it did: what was received until then is in the answer"),
+            ),
+            precision=fields(
+                "How far the numbers may be off.",
+                percentiles=described({"type": "number"}, "in proportion"),
+                unique_ips=described({"type": "number"}, "in proportion, one standard error; 0: exact"),
+                top_ips_low_by_at_most=described(INTEGER, "requests that an address may have more than is told"),
+            ),
+            unavailable={
+                "description": "why a block or field is null, by its name",
+                "type": "object",
+                "additionalProperties": TEXT,
+            },
         ),
-        delivery=fields(
-            "How complete the numbers are: what became of requests, by the days of receipt.",
-            accepted=INTEGER,
-            rejected=described(COUNTS, "refused, by reason"),
-            duplicates=described(INTEGER, "in batches that were sent again"),
-            skewed=described(INTEGER, "from a clock more than five minutes ahead: taken to be of the time of receipt"),
-            dropped=described(COUNTS, "lost by clients before they were sent, by reason"),
-            last_received_at=TIME_OR_NULL,
-        ),
-        range=fields(
-            start=described(TIME_OR_NULL, "null: open"),
-            end=described(TIME_OR_NULL, "excluded; null: open"),
-            period=TEXT,
-            complete=described({"type": "boolean"}, "false: a deadline cut the answer short"),
-        ),
-        unavailable={
-            "description": "why a block or field is null, by its name",
-            "type": "object",
-            "additionalProperties": TEXT,
+        previous={
+            "description": "with `compare=previous`: the period of equal length before; null: the start is open",
+            "anyOf": [ref("Dashboard"), {"type": "null"}],
+        },
+        change={
+            "description": "with `compare=previous`: by what share each number of the summary went up or down",
+            "type": ["object", "null"],
+            "properties": {"summary": {"type": "object", "additionalProperties": {"type": ["number", "null"]}}},
+            "required": ["summary"],
+            "additionalProperties": False,
         },
     ),
 }
@@ -208,7 +241,8 @@ EXAMPLES: dict[str, Any] = {
             "dropped": {},
             "last_received_at": "2026-11-24T14:05:09.120000Z",
         },
-        "range": {"start": None, "end": None, "period": "daily", "complete": True},
+        "range": {"start": None, "end": None, "period": "daily", "complete": True, "reached": None},
+        "precision": {"percentiles": 0.01, "unique_ips": 0.0, "top_ips_low_by_at_most": 0},
         "unavailable": {},
     },
 }

@@ -335,6 +335,52 @@ def test_delivery_is_about_the_days_of_receipt_in_the_range(api: Api, clock: Clo
     assert delivery(api)["dropped"] == {"timeout": 7}
 
 
+# -- comparison --------------------------------------------------------------------------------------------------------
+
+
+def test_a_period_is_compared_with_the_one_before(api: Api) -> None:
+    """As long a range just before, every block of it; and by what share each number of the summary changed."""
+    yesterday = {"created_at": "2025-11-23T10:00:00Z", "process_time": 10}
+    send(api, log(**yesterday), log(**yesterday, status_code=500), *[log(process_time=20)] * 3)
+    asked = {"start_date": "2025-11-24", "end_date": "2025-11-24"}
+    blocks = dashboard(api, **asked, compare="previous")
+    assert blocks.pop("previous") == dashboard(api, start_date="2025-11-23", end_date="2025-11-23")
+    assert blocks.pop("change") == {
+        "summary": {
+            "total_requests": 0.5,
+            "unique_ips": 0.0,
+            "avg_response_time": 1.0,
+            "min_response_time": 1.0,
+            "max_response_time": 1.0,
+            "error_rate": -1.0,
+            "p50": 1.0,
+            "p95": 1.0,
+            "p99": 1.0,
+        }
+    }
+    assert blocks == dashboard(api, **asked)
+
+
+def test_an_open_end_is_compared_up_to_now(api: Api) -> None:
+    """Half a day so far is compared with the half day before it; nothing compared with is no change."""
+    send(api, log(created_at="2025-11-24T11:00:00Z"), log(created_at="2025-11-23T11:59:59Z"))
+    blocks = dashboard(api, start_date="2025-11-24", compare="previous")
+    before = {"start": "2025-11-23T12:00:00.000000Z", "end": "2025-11-24T00:00:00.000000Z"}
+    assert {name: blocks["previous"]["range"][name] for name in before} == before
+    assert blocks["previous"]["summary"] == NO_SUMMARY
+    assert set(blocks["change"]["summary"].values()) == {None}
+
+
+def test_where_there_is_no_period_before_there_is_no_comparison(api: Api) -> None:
+    """The start is open, or still to come; and no range begins before 1970, however long the one that is asked for."""
+    for query in ({}, {"end_date": "2025-11-24"}, {"start_date": "9000-01-01"}, {"start_date": "2025-11-24T12:00:00Z"}):
+        blocks = dashboard(api, **query, compare="previous")
+        assert (query, blocks["previous"], blocks["change"]) == (query, None, None)
+    blocks = dashboard(api, start_date="2000-01-01", end_date="9999-12-31", compare="previous")
+    assert blocks["previous"]["range"]["start"] == "1970-01-01T00:00:00.000000Z"
+    assert api.get("/dashboard?compare=next").status_code == 422
+
+
 # -- the time series ---------------------------------------------------------------------------------------------------
 
 

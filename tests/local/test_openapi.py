@@ -113,6 +113,8 @@ def test_answers_have_the_form_that_is_described(api: Api) -> None:
         ("POST", "/track/batch", 200, {"json": batch(log(), log(ip="x"), dropped={"timeout": 1})}),
         ("GET", "/dashboard", 200, {}),
         ("GET", "/dashboard", 200, {"params": {"start_date": "2025-11-23", "period": "hourly"}}),
+        ("GET", "/dashboard", 200, {"params": {"start_date": "2025-11-24", "compare": "previous"}}),
+        ("GET", "/dashboard", 200, {"params": {"compare": "previous"}}),
         ("GET", "/raw_logs", 200, {}),
         ("GET", "/health", 200, {}),
         ("POST", "/generate_key", 201, {}),

@@ -76,13 +76,16 @@ def answer(source: Source, question: Question) -> Block:
 
 
 def compared(source: Source, question: Question) -> Block:
-    """The answer, with `previous`: the same blocks for as long a range just before; and `change`: the summary's."""
+    """The answer, with `previous`: the same blocks for as long a range just before; and `change`: the summary's.
+
+    Both are null where there is no such range: the start is open, or still to come. It does not begin before 1970.
+    """
     asked = question.wanted.range
     blocks = answer(source, question)
-    if asked.start is None:
-        return blocks | {"previous": None, "change": None}
     end = source.clock() if asked.end is None else asked.end
-    before = Range(2 * asked.start - end, asked.start)
+    if asked.start is None or asked.start >= end:
+        return blocks | {"previous": None, "change": None}
+    before = Range(max(0, 2 * asked.start - end), asked.start)
     previous = answer(source, replace(question, wanted=replace(question.wanted, range=before)))
     change = {name: _change(previous["summary"][name], value) for name, value in blocks["summary"].items()}
     return blocks | {"previous": previous, "change": {"summary": change}}
