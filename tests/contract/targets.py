@@ -1,0 +1,207 @@
+"""The four places where the service runs. Each takes the same requests: applications, gateway, emulator, containers."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import yaml
+from starlette.responses import JSONResponse
+from starlette.testclient import TestClient
+
+from analytics.settings import Settings
+from analytics.web import Service
+from functions.dashboard.app import create_app as create_dashboard
+from functions.ingest.app import create_app as create_ingest
+from functions.keys.app import create_app as create_keys
+from local import interpreter, template
+from local.build import BUILT, LAYER, ROOT, host_architecture
+from local.event import Request, to_event, to_response
+from local.image import ImageError, ensure_engine, runtime_client
+from local.routes import Routes
+from local.service import MADE_UP
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    Client = httpx.Client | TestClient
+
+STACK = template.read(ROOT / "template.yaml")
+ROUTES = Routes(STACK.routes)
+START_S = 180  # s until a server says where it serves; of containers that includes the making of an image
+STOP_S = 90
+INVOKE_S = 40
+CREATE: dict[str, Callable[[Service], FastAPI]] = {
+    "IngestFunction": create_ingest,
+    "DashboardFunction": create_dashboard,
+    "KeysFunction": create_keys,
+}
+
+
+@contextmanager
+def applications() -> Iterator[Client]:
+    """The FastAPI applications in this process, each at the template's routes; no Lambda, no gateway."""
+    apps: dict[str, FastAPI] = {}
+    with started("local", "dynamodb", "--port", "0") as database, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", database)
+        for name, create in CREATE.items():
+            apps[name] = create(Service.connect(Settings.from_environment(STACK.functions[name].environment)))
+
+        async def dispatch(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+            match = ROUTES.match(scope["method"], scope["path"])
+            found = apps[match.route.function] if match else JSONResponse({"message": "Not Found"}, 404)
+            await found(scope, receive, send)
+
+        yield TestClient(dispatch, raise_server_exceptions=False)
+
+
+@contextmanager
+def gateway() -> Iterator[Client]:
+    """`python -m local serve`."""
+    with started("local", "serve", "--port", "0") as url, _client(url) as client:
+        yield client
+
+
+@contextmanager
+def emulator() -> Iterator[Client]:
+    """The built functions, each under Lambda's runtime interface emulator; payload 2.0 events are made here."""
+    if not (BUILT / "template.yaml").is_file():
+        pytest.skip("nothing is built: run `make build`")
+    with started("local", "dynamodb", "--port", "0") as database, ExitStack() as running:
+        addresses = {name: running.enter_context(_emulated(name, database)) for name in STACK.functions}
+        with httpx.Client(transport=Emulated(addresses), base_url="http://emulator.local") as client:
+            yield client
+
+
+@contextmanager
+def containers() -> Iterator[Client]:
+    """`python -m local.sam`: the built functions in containers, behind `sam local start-api`."""
+    if not (BUILT / "template.yaml").is_file():
+        pytest.skip("nothing is built: run `make build`")
+    try:
+        ensure_engine()
+    except ImageError as error:
+        pytest.skip(str(error))
+    port, database_port = _free_port(), _free_port()
+    with (
+        started("local.sam", "--port", str(port), "--database-port", str(database_port)) as url,
+        _client(url) as client,
+    ):
+        yield client
+    for function in STACK.functions:
+        command = ["docker", "ps", "--all", "--quiet", "--filter", f"volume={BUILT / function}"]
+        assert subprocess.check_output(command, text=True) == "", "a container outlives what started it"
+    assert not _answers(port)
+
+
+@contextmanager
+def started(module: str, *arguments: str) -> Iterator[str]:
+    """Run `python -m module ...` until the block ends; yields the URL that it prints. It must end well."""
+    command = [sys.executable, "-m", module, *arguments]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+        assert process.stdout
+        try:
+            ready, _, _ = select.select([process.stdout], [], [], START_S)
+            line = process.stdout.readline() if ready else ""
+            yield next(word for word in line.split() if word.startswith("http://"))
+        finally:
+            process.terminate()
+            process.stdout.close()
+            assert process.wait(STOP_S) == 0
+
+
+@contextmanager
+def _emulated(function: str, database: str) -> Iterator[str]:
+    """One built function under the emulator; yields the URL of its invocations."""
+    built = yaml.safe_load((BUILT / "template.yaml").read_text())["Parameters"]
+    version = built["Runtime"]["Default"].removeprefix("python")
+    python = interpreter.find(version)
+    if python is None or built["Architecture"]["Default"] != host_architecture():
+        pytest.skip(f"what is built does not run here: Python {version}, {built['Architecture']['Default']}")
+    found = list(
+        (ROOT / ".venv-sam").glob(f"lib/*/site-packages/samcli/local/rapid/aws-lambda-rie-{host_architecture()}")
+    )
+    declared, port, inner = STACK.functions[function], _free_port(), _free_port()
+    environment = {
+        **declared.environment,
+        **MADE_UP,
+        "AWS_ENDPOINT_URL_DYNAMODB": database,
+        "AWS_LAMBDA_FUNCTION_NAME": function,
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": str(int(declared.timeout)),
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(declared.memory),
+        "PATH": os.environ["PATH"],
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": os.pathsep.join(map(str, (BUILT / LAYER / "python", runtime_client(python, version)))),
+    }
+    command = [str(found[0]), "--log-level", "error", "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
+    command += ["--runtime-api-address", f"127.0.0.1:{inner}", str(python), "-m", "awslambdaric", "app.handler"]
+    with subprocess.Popen(command, cwd=BUILT / function, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            _listens(port)
+            yield f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
+        finally:
+            process.terminate()
+            process.wait(STOP_S)
+
+
+class Emulated(httpx.BaseTransport):
+    """Sends each request as an event to the function that the template's route names; one at a time."""
+
+    def __init__(self, addresses: Mapping[str, str]) -> None:
+        self._addresses = addresses
+        self._http = httpx.Client(trust_env=False, timeout=INVOKE_S)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The function's answer, as the gateway turns it back."""
+        path, _, query = request.url.raw_path.decode().partition("?")
+        headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
+        asked = Request(request.method, path, query, headers, request.read(), "127.0.0.1", "HTTP/1.1")
+        match = ROUTES.match(asked.method, asked.decoded_path)
+        if match is None:
+            return httpx.Response(404, json={"message": "Not Found"})
+        event = to_event(asked, match.route.key, match.parameters, "id", datetime.now(UTC))
+        answer = self._http.post(self._addresses[match.route.function], content=json.dumps(event))
+        result = answer.json()
+        assert "errorMessage" not in result, result
+        response = to_response(result)
+        return httpx.Response(response.status, headers=response.headers, content=response.body)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+
+def _client(url: str) -> httpx.Client:
+    return httpx.Client(base_url=url, trust_env=False, timeout=60)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _listens(port: int) -> None:
+    late = time.monotonic() + START_S
+    while not _answers(port):
+        assert time.monotonic() < late, f"nothing listens on port {port}"
+        time.sleep(0.02)
+
+
+def _answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
