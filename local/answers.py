@@ -64,6 +64,24 @@ SCHEMAS: dict[str, Schema] = {
     "NewKey": fields(
         api_key=described(TEXT, "shown this once"), key_id=described(TEXT, "no secret: names the key"), created_at=TIME
     ),
+    "RotatedKey": fields(
+        api_key=described(TEXT, "shown this once"),
+        key_id=described(TEXT, "no secret: names the key"),
+        created_at=TIME,
+        previous_expires_at=described(TIME, "when the old key ends"),
+    ),
+    "Key": fields(
+        key_id=described(TEXT, "no secret: names the key"),
+        scope={"type": "string", "enum": ["full", "read", "write"]},
+        name=described(TEXT_OR_NULL, "what its owner calls it"),
+        created_at=TIME,
+        expires_at=described(TIME_OR_NULL, "when it ends; null: not by itself"),
+    ),
+    "Revoked": fields(key_id=described(TEXT, "the key that is no more"), revoked_at=TIME),
+    "Erasure": fields(
+        deleted=described(INTEGER, "stored items, of many logs each, that are gone until now"),
+        complete=described({"type": "boolean"}, "whether nothing is left"),
+    ),
     "Problem": fields(
         index=described({"type": ["integer", "null"]}, "which log of the batch; null: not one of them"),
         field=described(TEXT_OR_NULL, "which field or parameter; null: the whole"),
@@ -184,6 +202,21 @@ EXAMPLES: dict[str, Any] = {
         "key_id": "8aVtQ2mJrX0pLwZk",
         "created_at": "2026-11-24T14:05:09.120000Z",
     },
+    "RotatedKey": {
+        "api_key": "aak_4dQ0ZBWqGkUW7xY1nTjhR9vLc2s3fXYZ1aB",
+        "key_id": "8aVtQ2mJrX0pLwZk",
+        "created_at": "2026-11-24T14:05:09.120000Z",
+        "previous_expires_at": "2026-11-25T14:05:09.120000Z",
+    },
+    "Key": {
+        "key_id": "8aVtQ2mJrX0pLwZk",
+        "scope": "write",
+        "name": "bookshop, production",
+        "created_at": "2026-11-24T14:05:09.120000Z",
+        "expires_at": None,
+    },
+    "Revoked": {"key_id": "8aVtQ2mJrX0pLwZk", "revoked_at": "2026-11-24T14:05:09.120000Z"},
+    "Erasure": {"deleted": 1024, "complete": True},
     "Accepted": {
         "accepted": 199,
         "rejected": [{"index": 3, "field": "ip", "reason": "Input should be an IPv4 or IPv6 address, or null"}],

@@ -10,23 +10,26 @@ import copy
 import json
 import sys
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from analytics.model import schema as schema_of
 from functions.dashboard.app import create_app as create_dashboard
 from functions.ingest.app import create_app as create_ingest
+from functions.keys.app import KeyOptions, RotationOptions
 from functions.keys.app import create_app as create_keys
 from local.answers import EXAMPLES, SCHEMAS, ref
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from analytics.web import Service
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "functions" / "dashboard" / "static" / "openapi.json"
 KEYS = [{"ApiKey": list[str]()}]
+SIGN_UP = [{}, {"SignupToken": list[str]()}, *KEYS]
 TAGS = {
     "keys": "Keys to the rest of the API, each with a stream of logs of its own.",
     "tracking": "What the middleware sends: requests that an API has served.",
@@ -36,23 +39,36 @@ TAGS = {
 _REFUSALS = {
     401: "The key is missing, malformed, unknown, expired or revoked.",
     403: "The key is not for this.",
+    404: "There is no such key to this data.",
+    409: "There are 100 keys to this data already.",
     413: "The body is larger than 1 MiB after decompression, or holds more than 1,000 logs. Nothing was stored.",
     503: "The store is busy or out of reach. Nothing was stored by this try; try again.",
 }
 _DETAILS = {
     401: "Missing or invalid API key",
     403: "This key has the scope write, which does not allow this",
+    404: "There is no such key to this data",
+    409: "There are 100 keys to this data already: revoke one that is not used any more",
     413: "A batch holds at most 1000 logs",
     503: "The store is busy, try again",
 }
 _WAIT = {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer"}}}
 _NEXT = {"Link": {"description": 'the next page, `rel="next"`, while there may be one', "schema": {"type": "string"}}}
 
-BODIES = {"track": "log", "track_batch": "batch"}
-"""By operation: what it takes. The function reads it itself, and does not make its schema at every start."""
+BODIES: dict[str, tuple[Callable[[], dict[str, Any]], bool]] = {
+    "track": (partial(schema_of, "log"), True),
+    "track_batch": (partial(schema_of, "batch"), True),
+    "generate_key": (KeyOptions.model_json_schema, False),
+    "rotate_key": (RotationOptions.model_json_schema, False),
+}
+"""By operation: what it takes, and whether it must come. The function reads it itself, and does not make its schema at
+every start."""
 
 ANSWERS: dict[str, tuple[int, str, str, tuple[int, ...]]] = {
-    "generate_key": (201, "NewKey", "The key.", (401, 422, 429, 503)),
+    "generate_key": (201, "NewKey", "The key.", (401, 403, 409, 413, 422, 429, 503)),
+    "keys": (200, "Key", "The keys to this data.", (401, 403, 429, 503)),
+    "rotate_key": (201, "RotatedKey", "The new key.", (401, 403, 404, 409, 413, 422, 429, 503)),
+    "delete_key": (200, "Revoked", "The key is revoked; all is erased.", (401, 403, 404, 422, 429, 503)),
     "track": (200, "Accepted", "The log is stored.", (401, 403, 413, 422, 429, 503)),
     "track_batch": (200, "Accepted", "The valid logs are stored.", (401, 403, 413, 422, 429, 503)),
     "dashboard": (200, "Dashboard", "Every block.", (401, 403, 422, 429, 503)),
@@ -114,15 +130,22 @@ def _operation(found: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]
         "summary": found["description"].split("\n\n")[0].replace("\n", " "),
         "description": found["description"],
         "operationId": name,
-        "security": KEYS if "security" in found else [{}, {"SignupToken": []}] if name == "generate_key" else [],
+        "security": SIGN_UP if name == "generate_key" else KEYS if "security" in found else [],
     }
     # OpenAPI has a parameter of the name Authorization ignored: it is the security scheme's.
     parameters = [_parameter(each) for each in found.get("parameters", ()) if each["in"] == "query"]
     if parameters:
         operation["parameters"] = parameters
     if name in BODIES:
-        operation["requestBody"] = _request_body(schema_of(BODIES[name]), schemas)
+        make, required = BODIES[name]
+        operation["requestBody"] = _request_body(make(), schemas, required)
     operation["responses"] = {str(status): _answer(name, schema, meaning)}
+    if name == "delete_key":
+        either = {"oneOf": [ref(schema), ref("Erasure")]}
+        operation["responses"]["200"]["content"]["application/json"]["schema"] = either
+        operation["responses"]["202"] = _answer(name, "Erasure", "The erasure is not over.") | {"headers": _WAIT}
+        unfinished = EXAMPLES["Erasure"] | {"complete": False}
+        operation["responses"]["202"]["content"]["application/json"]["example"] = unfinished
     operation["responses"] |= {str(refusal): _refusal(refusal) for refusal in refusals}
     return operation
 
@@ -136,13 +159,13 @@ def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
     return parameter | {"schema": schema}
 
 
-def _request_body(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+def _request_body(schema: dict[str, Any], schemas: dict[str, Any], required: bool) -> dict[str, Any]:
     """The body with its schema among the components, where references mean what they say."""
     schema = json.loads(json.dumps(schema).replace("#/$defs/", "#/components/schemas/"))
     schemas |= schema.pop("$defs", {})
     schemas[schema["title"]] = schema
     return {
-        "required": True,
+        "required": required,
         "description": "At most 1 MiB; may come with `Content-Encoding: gzip`, and is then measured decompressed.",
         "content": {"application/json": {"schema": ref(schema["title"])}},
     }
@@ -150,6 +173,9 @@ def _request_body(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, 
 
 def _answer(operation: str, schema: str, meaning: str) -> dict[str, Any]:
     example = EXAMPLES[schema]
+    if operation == "keys":
+        described = {"schema": {"type": "array", "items": ref(schema)}, "example": [example]}
+        return {"description": meaning, "content": {"application/json": described}}
     if operation != "raw_logs":
         return {"description": meaning, "content": {"application/json": {"schema": ref(schema), "example": example}}}
     line = json.dumps(example, separators=(",", ":")) + "\n"
@@ -169,7 +195,10 @@ def _refusal(status: int) -> dict[str, Any]:
     if status == 422:
         meaning, schema, example = "What was sent is not valid.", "Invalid", EXAMPLES["Invalid"]
     elif status == 429:
-        meaning, schema, example = "More than the gateway lets through.", "GatewayRefusal", EXAMPLES["GatewayRefusal"]
+        # The gateway's own, or, with a daily quota, the service's, which says in Retry-After when the next day begins.
+        content = {"schema": {"oneOf": [ref("GatewayRefusal"), ref("Refusal")]}, "example": EXAMPLES["GatewayRefusal"]}
+        meaning = "More than the gateway lets through, or than the daily quota of the data."
+        return {"description": meaning, "headers": _WAIT, "content": {"application/json": content}}
     else:
         meaning, schema, example = _REFUSALS[status], "Refusal", {"detail": _DETAILS[status]}
     content = {"application/json": {"schema": ref(schema), "example": example}}

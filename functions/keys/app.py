@@ -1,42 +1,190 @@
-"""POST /generate_key: a new key with a stream of logs of its own."""
+"""POST /generate_key, /rotate_key, GET /keys, DELETE /key: make, replace, list and revoke keys; erase their data."""
 
 from __future__ import annotations
 
 import hmac
-from typing import Annotated
+from typing import Annotated, Literal, TypeVar
 
-from fastapi import FastAPI, Header
+from fastapi import Depends, FastAPI, Header, Query, Request, Security
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from analytics import key
-from analytics.errors import Unauthorized
+from analytics.errors import Invalid, NotFound, Problem, Unauthorized
 from analytics.model import isoformat
 from analytics.runtime import lambda_handler
 from analytics.store import KeyRecord
-from analytics.web import Service, application
+from analytics.store.erasure import Erasure
+from analytics.web import Service, api_key_header, application, authorized, read_body
+
+MAX_GRACE = 30 * 86_400  # seconds
+_KEY_ID = r"^[0-9A-Za-z]{16}$"
+_NOT_STORED = {"Cache-Control": "no-store"}
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class KeyOptions(_Asked):
+    """What a new key is to be. All of it is optional."""
+
+    scope: Literal["full", "read", "write"] = Field("full", description="`write` tracks, `read` reads, `full` does all")
+    name: str | None = Field(None, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
+
+
+class RotationOptions(_Asked):
+    """Which key is replaced, and how soon the old one ends. All of it is optional."""
+
+    grace_seconds: int = Field(86_400, ge=0, le=MAX_GRACE, description="that the old key works on")
+    key_id: str | None = Field(
+        None, pattern=_KEY_ID, description="another key of the same data instead of the one used"
+    )
+
+
+class Revocation(BaseModel):
+    """What goes. An unknown name is refused: a mistyped `data` would revoke the key that could still erase."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data: bool = Field(False, description="also erase every stored byte of the data, and all its keys")
+    key_id: str | None = Field(
+        None, pattern=_KEY_ID, description="another key of the same data instead of the one used"
+    )
+
+
+_Body = TypeVar("_Body", bound=BaseModel)
 
 
 def create_app(service: Service) -> FastAPI:
     """The application over a service."""
     app = application("keys")
+    find_owner = authorized(service, "full")
+    owner = Depends(find_owner)
+    eraser = Depends(authorized(service, "full", erasing=True))
+
+    async def find_signer(
+        request: Request, _: Annotated[str | None, Security(api_key_header)] = None
+    ) -> KeyRecord | None:
+        sent = request.headers.get("x-api-key")  # an empty one too is a key, and a wrong one
+        return None if sent is None else await find_owner(sent)
 
     @app.post("/generate_key", status_code=201, tags=["keys"])
-    async def generate_key(authorization: Annotated[str | None, Header()] = None) -> JSONResponse:
+    async def generate_key(
+        request: Request,
+        authorization: Annotated[str | None, Header()] = None,
+        by: KeyRecord | None = Depends(find_signer),  # noqa: B008
+    ) -> JSONResponse:
         """Make a key. It is shown this once: only its hash is stored.
 
-        Where the service has a sign-up token, it must come as `Authorization: Bearer <token>`.
+        Without a key this is a sign-up: a full key to a new, empty stream of logs. Where the service has a sign-up
+        token, it must come as `Authorization: Bearer <token>`. With a full key in `X-API-Key` it makes another key to
+        the same data, for a `scope`: the key inside an app needs `write` only.
         """
-        token = service.settings.signup_token
-        sent = (authorization or "").encode("latin-1")  # the bytes as they came
-        if token and not hmac.compare_digest(sent, f"Bearer {token}".encode()):
-            raise Unauthorized("Missing or invalid sign-up token", scheme="Bearer")
-        secret, now = key.generate(), service.now()
-        record = KeyRecord(key.hashed(secret), key.new_id(), key.new_id(), "full", now)
-        service.keys.add(record)
-        answer = {"api_key": secret, "key_id": record.key_id, "created_at": isoformat(now)}
-        return JSONResponse(answer, 201, {"Cache-Control": "no-store"})
+        if by is None:
+            _check_token(service.settings.signup_token, authorization)
+        asked = await _read(request, KeyOptions)
+        if by is None and asked.scope != "full":
+            reason = "Input should be full where no key is sent: a new stream without a full key could not be managed"
+            raise Invalid("The request is not valid", [Problem(None, "scope", reason)])
+        stream, now = by.stream if by else key.new_id(), service.now()
+        secret, record = _new(stream, asked.scope, asked.name, now)
+        service.keys.add(record, by, now)
+        return JSONResponse(_shown(secret, record), 201, _NOT_STORED)
+
+    @app.get("/keys", tags=["keys"])
+    async def keys(by: KeyRecord = owner) -> JSONResponse:
+        """The keys to this data, oldest first: what is known of them, never the keys themselves."""
+        now = service.now()
+        found = [_listed(record) for record in service.keys.of(by.stream) if not record.expired(now)]
+        return JSONResponse(found, headers=_NOT_STORED)
+
+    @app.post("/rotate_key", status_code=201, tags=["keys"])
+    async def rotate_key(request: Request, by: KeyRecord = owner) -> JSONResponse:
+        """Replace a key by a new one of the same data, scope and name. The old one works on for `grace_seconds`."""
+        asked, now = await _read(request, RotationOptions), service.now()
+        old = _other(service, by, asked.key_id) if asked.key_id else by
+        ends = now + asked.grace_seconds * 1_000_000
+        if old.expires_at is not None:  # in its grace already, which rotating it again does not prolong
+            ends = min(ends, old.expires_at)
+        secret, record = _new(old.stream, old.scope, old.name, now)
+        service.keys.rotate(old, record, ends, by, now)
+        return JSONResponse(_shown(secret, record) | {"previous_expires_at": isoformat(ends)}, 201, _NOT_STORED)
+
+    @app.delete("/key", tags=["keys"])
+    async def delete_key(asked: Annotated[Revocation, Query()], by: KeyRecord = eraser) -> JSONResponse:
+        """Revoke a key: it ends everywhere within 30 seconds. The data stays until its retention is over.
+
+        With `data=true` all keys to the data end, and every stored byte of it is erased. That takes two calls or more
+        with the same key, and 90 seconds at least: 202 says how many stored items are gone and, in `Retry-After`, when
+        to call again; 200 that nothing is left. From then on the key is unknown.
+        """
+        if asked.data:
+            if asked.key_id:
+                raise Invalid(
+                    "Data is erased with a key of its own", [Problem(None, "key_id", "Input should be left out")]
+                )
+            return _progress(service, by)
+        if by.erasing:
+            raise Unauthorized
+        record = _other(service, by, asked.key_id) if asked.key_id else by
+        service.keys.remove(record)
+        return JSONResponse({"key_id": record.key_id, "revoked_at": isoformat(service.now())}, headers=_NOT_STORED)
 
     return app
+
+
+def _check_token(token: str | None, authorization: str | None) -> None:
+    sent = (authorization or "").encode("latin-1")  # the bytes as they came
+    if token and not hmac.compare_digest(sent, f"Bearer {token}".encode()):
+        raise Unauthorized("Missing or invalid sign-up token", scheme="Bearer")
+
+
+async def _read(request: Request, kind: type[_Body]) -> _Body:
+    """The JSON body, or what an empty one means. Raises Invalid or RequestValidationError."""
+    body = await read_body(request)
+    try:
+        return kind.model_validate_json(body) if body else kind()
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_url=False, include_input=False)) from error
+
+
+def _new(stream: str, scope: str, name: str | None, now: int) -> tuple[str, KeyRecord]:
+    secret = key.generate()
+    return secret, KeyRecord(key.hashed(secret), key.new_id(), stream, scope, now, name=name)
+
+
+def _other(service: Service, by: KeyRecord, key_id: str) -> KeyRecord:
+    """Another key of the same stream. Raises NotFound: also for the keys of others."""
+    now = service.now()
+    for record in service.keys.of(by.stream):
+        if record.key_id == key_id and not record.expired(now):
+            return record
+    raise NotFound("There is no such key to this data")
+
+
+def _progress(service: Service, by: KeyRecord) -> JSONResponse:
+    erasure = Erasure(service.keys, service.settings.logs_table, service.now)
+    done = erasure.step(by)
+    body = {"deleted": done.deleted, "complete": done.complete}
+    if done.complete:
+        return JSONResponse(body, headers=_NOT_STORED)
+    return JSONResponse(body, 202, _NOT_STORED | {"Retry-After": str(max(1, done.wait))})
+
+
+def _shown(secret: str, record: KeyRecord) -> dict[str, str]:
+    return {"api_key": secret, "key_id": record.key_id, "created_at": isoformat(record.created_at)}
+
+
+def _listed(record: KeyRecord) -> dict[str, str | None]:
+    return {
+        "key_id": record.key_id,
+        "scope": record.scope,
+        "name": record.name,
+        "created_at": isoformat(record.created_at),
+        "expires_at": None if record.expires_at is None else isoformat(record.expires_at),
+    }
 
 
 handler = lambda_handler(create_app)

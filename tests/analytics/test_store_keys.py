@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from analytics.errors import Unavailable
+from analytics.errors import Conflict, Unavailable
 from analytics.store import KeyRecord, KeyTable
+from analytics.store.keys import MAX_KEYS
 from tests.conftest import NOON
 from tests.engines import Engine
 
@@ -20,6 +22,19 @@ SECOND = 1_000_000
 TRUSTED = 30 * SECOND  # how long a record that was read is believed
 
 RECORD = KeyRecord("5f" * 32, "Key0000000000001", "Stream0000000001", "full", NOON)
+
+
+@contextmanager
+def calls(engine: Engine) -> Iterator[list[str]]:
+    """The names of the operations that are asked of DynamoDB meanwhile."""
+    made: list[str] = []
+
+    def note(model: Any, **_: Any) -> None:
+        made.append(model.name)
+
+    engine.client.meta.events.register("before-call.dynamodb", note)
+    yield made
+    engine.client.meta.events.unregister("before-call.dynamodb", note)
 
 
 def delete(engine: Engine, record: KeyRecord) -> None:
@@ -45,9 +60,10 @@ def test_a_key_that_was_never_added_is_unknown(engine: Engine) -> None:
 def test_a_key_is_never_written_over(engine: Engine) -> None:
     """A second record of the same hash is refused, and the first one stays."""
     engine.keys.add(RECORD)
-    with pytest.raises(ClientError, match="ConditionalCheckFailedException"):
-        engine.keys.add(replace(RECORD, stream="Stream0000000002"))
+    with pytest.raises(Conflict):
+        engine.keys.add(replace(RECORD, key_id="Key0000000000002", stream="Stream0000000002"))
     assert engine.keys.find(RECORD.key_hash, NOON) == RECORD
+    assert engine.keys.of("Stream0000000002") == []
 
 
 def test_a_key_works_the_moment_it_is_added(engine: Engine) -> None:
@@ -96,17 +112,82 @@ def test_a_key_expires_at_its_very_microsecond(engine: Engine) -> None:
 
 
 def test_the_table_holds_no_key_but_its_hash(engine: Engine) -> None:
-    """An item is the record and nothing else."""
+    """An item is the record and nothing else; that of the stream lists its keys' hashes."""
     engine.keys.add(RECORD)
-    assert engine.client.scan(TableName=engine.keys_table)["Items"] == [
+    items = engine.client.scan(TableName=engine.keys_table)["Items"]
+    assert sorted(items, key=lambda item: item["key_hash"]["S"]) == [
         {
             "key_hash": {"S": RECORD.key_hash},
             "key_id": {"S": RECORD.key_id},
             "stream": {"S": RECORD.stream},
             "scope": {"S": "full"},
             "created_at": {"N": str(NOON)},
-        }
+        },
+        {"key_hash": {"S": f"stream#{RECORD.stream}"}, "hashes": {"SS": [RECORD.key_hash]}},
     ]
+
+
+def test_all_keys_of_a_stream_are_found(engine: Engine) -> None:
+    """Oldest first, whatever becomes of one: the set changes with the keys."""
+    records = [replace(RECORD, key_hash=f"{n:064x}", key_id=f"{n:016}", created_at=NOON + n) for n in range(30)]
+    for record in reversed(records):
+        engine.keys.add(record)
+    engine.keys.add(replace(RECORD, stream="Stream0000000002"))
+    assert engine.keys.of(RECORD.stream) == records
+    engine.keys.remove(records[3])
+    engine.keys.remove(records[3])
+    new = replace(RECORD, key_hash="ff" * 32, created_at=NOON + 40)
+    engine.keys.rotate(records[4], new, NOON + 60, records[5], NOON)
+    assert engine.keys.of(RECORD.stream) == [
+        *records[:3],
+        replace(records[4], expires_at=NOON + 60),
+        *records[5:],
+        new,
+    ]
+    assert engine.keys.of("Stream0000000003") == []
+
+
+def test_a_key_is_added_once_though_the_answer_was_lost(engine: Engine) -> None:
+    """Writing it again is no conflict with itself, also where it is the stream's hundredth."""
+    for n in range(MAX_KEYS - 1):
+        engine.keys.add(replace(RECORD, key_hash=f"{n:064x}", key_id=f"{n:016}"))
+    for _ in range(2):
+        engine.keys.add(RECORD)
+    assert len(engine.keys.of(RECORD.stream)) == MAX_KEYS
+    with pytest.raises(Conflict, match="100 keys"):
+        engine.keys.add(replace(RECORD, key_hash="ff" * 32, key_id="Key0000000000002"))
+
+
+def test_keys_that_have_expired_make_room(engine: Engine) -> None:
+    """Those that DynamoDB has removed, and those that it has not come to yet, which go with it."""
+    for n in range(MAX_KEYS):
+        engine.keys.add(replace(RECORD, key_hash=f"{n:064x}", key_id=f"{n:016}", expires_at=NOON + 1 if n else None))
+    for n in range(1, 10):
+        delete(engine, replace(RECORD, key_hash=f"{n:064x}"))
+    engine.keys.add(RECORD, now=NOON + 1)
+    assert {record.key_id for record in engine.keys.of(RECORD.stream)} == {f"{0:016}", RECORD.key_id}
+    assert engine.client.scan(TableName=engine.keys_table)["Count"] == 3
+
+
+def test_an_expired_key_is_read_anew_each_time(engine: Engine) -> None:
+    """As an unknown one is: how long the answer takes tells nobody that there was such a key."""
+    record = replace(RECORD, expires_at=NOON + SECOND)
+    engine.keys.add(record)
+    assert engine.keys.find(record.key_hash, NOON) == record
+    with calls(engine) as made:
+        for unknown in (record.key_hash, "00" * 32):
+            for second in range(1, 4):
+                assert engine.keys.find(unknown, NOON + second * SECOND) is None
+    assert made == ["GetItem"] * 6
+
+
+def test_thousands_of_unknown_keys_take_no_memory(engine: Engine) -> None:
+    """Only good ones are remembered, and no more than ten thousand of them."""
+    for n in range(200):
+        assert engine.keys.find(f"{n:064x}", NOON) is None
+    engine.keys.add(RECORD)
+    engine.keys.find(RECORD.key_hash, NOON)
+    assert len(engine.keys._known) == 1
 
 
 def test_a_key_that_is_believed_costs_no_read() -> None:
@@ -115,6 +196,7 @@ def test_a_key_that_is_believed_costs_no_read() -> None:
         "dynamodb", endpoint_url="http://127.0.0.1:9", config=Config(retries={"total_max_attempts": 1})
     )
     item: dict[str, Any] = {
+        "key_hash": {"S": RECORD.key_hash},
         "key_id": {"S": RECORD.key_id},
         "stream": {"S": RECORD.stream},
         "scope": {"S": "full"},
@@ -131,7 +213,7 @@ def test_a_key_that_is_believed_costs_no_read() -> None:
         stub.add_client_error("get_item", "ThrottlingException")
         with pytest.raises(Unavailable):
             keys.find(RECORD.key_hash, NOON + TRUSTED)
-        stub.add_client_error("put_item", "ProvisionedThroughputExceededException")
+        stub.add_client_error("transact_write_items", "ProvisionedThroughputExceededException")
         with pytest.raises(Unavailable):
             keys.add(RECORD)
         stub.assert_no_pending_responses()

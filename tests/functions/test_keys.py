@@ -1,4 +1,4 @@
-"""POST /generate_key, through the front door."""
+"""Keys, through the front door: made, listed, replaced and revoked."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from analytics import key
+from analytics.errors import Unauthorized
 from analytics.store import KeyRecord, KeyTable
 from analytics.web import Service
 from functions.keys.app import create_app
 from tests.conftest import NOON, SETTINGS, Api, Clock, shared_client
+from tests.functions.wire import UNAUTHORIZED, gzipped, log
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,9 +27,27 @@ def generate(service: Service, **options: Any) -> Any:
     return TestClient(create_app(service), raise_server_exceptions=False).post("/generate_key", **options)
 
 
+def with_key(api: Api) -> dict[str, Any]:
+    """The options of a request that carries the key."""
+    return {"headers": {"X-API-Key": api.key}}
+
+
+def add(api: Api, scope: str, **fields: Any) -> dict[str, Any]:
+    """Another key to the data of the api's."""
+    answer = api.post("/generate_key", json={"scope": scope, **fields})
+    assert answer.status_code == 201
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def delete(api: Api, query: str = "") -> Any:
+    """The answer to DELETE /key."""
+    return api.request("DELETE", f"/key{query}", **with_key(api))
+
+
 def items(client: DynamoDBClient) -> list[dict[str, Any]]:
-    """Everything in the table of keys."""
-    return list(client.scan(TableName=SETTINGS.keys_table)["Items"])
+    """Everything in the table of keys, the items of streams last."""
+    return sorted(client.scan(TableName=SETTINGS.keys_table)["Items"], key=lambda item: item["key_hash"]["S"])
 
 
 def test_a_new_key_is_shown_once_and_stored_as_a_hash(service: Service, dynamodb: DynamoDBClient) -> None:
@@ -40,15 +60,17 @@ def test_a_new_key_is_shown_once_and_stored_as_a_hash(service: Service, dynamodb
     assert body["created_at"] == "2025-11-24T12:00:00.000000Z"
     assert re.fullmatch(r"aak_[0-9A-Za-z]{33}", body["api_key"])
     assert key.is_well_formed(body["api_key"])
-    (item,) = items(dynamodb)
+    key_hash = key.hashed(body["api_key"])
+    item, stream = items(dynamodb)
     assert item == {
-        "key_hash": {"S": key.hashed(body["api_key"])},
+        "key_hash": {"S": key_hash},
         "key_id": {"S": body["key_id"]},
         "stream": item["stream"],
         "scope": {"S": "full"},
         "created_at": {"N": str(NOON)},
     }
-    assert body["api_key"] not in str(item)
+    assert stream == {"key_hash": {"S": f"stream#{item['stream']['S']}"}, "hashes": {"SS": [key_hash]}}
+    assert body["api_key"] not in f"{item}{stream}"
     assert item["stream"]["S"] not in answer.text
 
 
@@ -67,21 +89,271 @@ def test_keys_made_at_once_are_all_different(service: Service, dynamodb: DynamoD
     with ThreadPoolExecutor(8) as threads:
         made = list(threads.map(lambda _: generate(service).json(), range(16)))
     assert len({each["api_key"] for each in made}) == len({each["key_id"] for each in made}) == 16
-    assert len({item["stream"]["S"] for item in items(dynamodb)}) == 16
+    assert len({item["stream"]["S"] for item in items(dynamodb) if "stream" in item}) == 16
 
 
 @pytest.mark.parametrize(
     "options",
+    [{"json": {"name": "x"}}, {"json": {"scope": "full", "name": None}}, {"json": {}}, gzipped({"scope": "full"})],
+)
+def test_a_sign_up_may_say_what_it_wants(service: Service, options: dict[str, Any]) -> None:
+    """A full key is all it can get; a name is for its owner."""
+    assert generate(service, **options).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
     [
-        {"json": {"name": "x"}},
-        {"content": b"\xff{not json"},
-        {"headers": {"X-API-Key": "wrong"}},
-        {"content": b"x" * 100},
+        ({"content": b"\xff{not json"}, None),
+        ({"content": b"[" * 100_000}, None),
+        ({"json": []}, None),
+        ({"json": {"scope": "admin"}}, "scope"),
+        ({"json": {"scope": "read"}}, "scope"),
+        ({"json": {"scope": "write"}}, "scope"),
+        ({"json": {"name": ""}}, "name"),
+        ({"json": {"name": "a\nb"}}, "name"),
+        ({"json": {"name": "x" * 65}}, "name"),
+        ({"json": {"stream": "mine"}}, "stream"),
     ],
 )
-def test_what_else_is_sent_does_not_matter(service: Service, options: dict[str, Any]) -> None:
-    """A sign-up reads no body and no key."""
-    assert generate(service, **options).status_code == 201
+def test_a_sign_up_that_makes_no_sense_is_refused(
+    service: Service, dynamodb: DynamoDBClient, options: dict[str, Any], field: str | None
+) -> None:
+    """The answer names the field and the reason, and nothing is stored."""
+    answer = generate(service, **options)
+    (problem,) = answer.json()["errors"]
+    assert (answer.status_code, problem["index"], problem["field"]) == (422, None, field)
+    assert problem["reason"]
+    assert items(dynamodb) == []
+
+
+def test_a_body_is_bounded(service: Service) -> None:
+    """As those of tracking are."""
+    assert generate(service, content=b" " * ((1 << 20) + 1)).status_code == 413
+
+
+@pytest.mark.parametrize("sent", ["wrong", "", key.generate()])
+def test_a_wrong_key_never_becomes_a_sign_up(service: Service, dynamodb: DynamoDBClient, sent: str) -> None:
+    """Who means to add a key to their data does not get a new stream unawares."""
+    answer = generate(service, headers={"X-API-Key": sent})
+    assert (answer.status_code, answer.json()) == (401, UNAUTHORIZED)
+    assert items(dynamodb) == []
+
+
+@pytest.mark.parametrize("scope", ["full", "read", "write"])
+def test_a_full_key_makes_keys_to_its_data(api: Api, service: Service, scope: str) -> None:
+    """What one key of a stream writes another one reads, as far as their scopes go; no sign-up token is asked for."""
+    closed = replace(service, settings=replace(service.settings, signup_token="token"))
+    answer = generate(closed, headers={"X-API-Key": api.key}, json={"scope": scope, "name": "of the app ✓"})
+    assert answer.status_code == 201
+    assert set(answer.json()) == {"api_key", "key_id", "created_at"}
+    headers = {"X-API-Key": answer.json()["api_key"]}
+    assert api.post("/track", json=log()).status_code == 200
+    tracked, read = api.post("/track", json=log(), headers=headers), api.get("/raw_logs", headers=headers)
+    assert tracked.status_code == (403 if scope == "read" else 200)
+    assert read.status_code == (403 if scope == "write" else 200)
+    if scope != "write":
+        assert len(read.json()) == (1 if scope == "read" else 2)
+
+
+@pytest.mark.parametrize("scope", ["read", "write"])
+def test_only_a_full_key_manages_keys(api: Api, scope: str) -> None:
+    """The key inside an app can neither make, see, replace nor revoke a key, not even itself."""
+    headers = {"X-API-Key": add(api, scope)["api_key"]}
+    refusal = {"detail": f"This key has the scope {scope}, which does not allow this"}
+    calls = [("POST", "/generate_key"), ("GET", "/keys"), ("POST", "/rotate_key"), ("DELETE", "/key")]
+    for method, path in [*calls, ("DELETE", "/key?data=true")]:
+        answer = api.request(method, path, headers=headers)
+        assert (answer.status_code, answer.json()) == (403, refusal)
+
+
+def test_keys_are_listed_without_their_secrets(api: Api, clock: Clock) -> None:
+    """Oldest first, with what their owner called them; the keys of others are not there."""
+    clock.advance(1)
+    app = add(api, "write", name="app")
+    clock.advance(1)
+    page = add(api, "read", name="page")
+    generate_other = api.request("POST", "/generate_key")
+    assert generate_other.status_code == 201
+    answer = api.get("/keys")
+    first, *others = answer.json()
+    assert first == {
+        "key_id": first["key_id"],
+        "scope": "full",
+        "name": None,
+        "created_at": "2025-11-24T12:00:00.000000Z",
+        "expires_at": None,
+    }
+    assert others == [
+        {"key_id": made["key_id"], "scope": scope, "name": name, "created_at": made["created_at"], "expires_at": None}
+        for made, scope, name in ((app, "write", "app"), (page, "read", "page"))
+    ]
+    assert answer.headers["cache-control"] == "no-store"
+    for secret in (api.key, app["api_key"], page["api_key"]):
+        assert secret not in answer.text
+        assert key.hashed(secret) not in answer.text
+
+
+def test_a_rotated_key_works_on_for_its_grace(api: Api, clock: Clock) -> None:
+    """Both over the same data; then the old one is unknown, and the new one goes on."""
+    old = api.key
+    api.post("/track", json=log())
+    answer = api.post("/rotate_key", json={"grace_seconds": 60})
+    body = answer.json()
+    assert answer.status_code == 201
+    assert answer.headers["cache-control"] == "no-store"
+    assert set(body) == {"api_key", "key_id", "created_at", "previous_expires_at"}
+    assert body["previous_expires_at"] == "2025-11-24T12:01:00.000000Z"
+    api.key = body["api_key"]
+    assert len(api.get("/raw_logs").json()) == 1
+    clock.advance(59.999999)
+    assert api.get("/raw_logs", headers={"X-API-Key": old}).status_code == 200
+    clock.advance(0.000001)
+    refused = api.get("/raw_logs", headers={"X-API-Key": old})
+    assert (refused.status_code, refused.json()) == (401, UNAUTHORIZED)
+    assert len(api.get("/raw_logs").json()) == 1
+
+
+@pytest.mark.parametrize(("sent", "grace"), [({}, 86_400), ({"json": {}}, 86_400), (None, 2_592_000)])
+def test_a_key_in_its_grace_has_a_date_for_dynamodb(
+    api: Api, dynamodb: DynamoDBClient, sent: dict[str, Any] | None, grace: int
+) -> None:
+    """A day where nothing is said; `ttl` is that second, for DynamoDB to remove the item."""
+    answer = api.post("/rotate_key", **(sent if sent is not None else {"json": {"grace_seconds": grace}}))
+    assert answer.status_code == 201
+    item = dynamodb.get_item(TableName=SETTINGS.keys_table, Key={"key_hash": {"S": key.hashed(api.key)}})["Item"]
+    assert item["expires_at"] == {"N": str(NOON + grace * 1_000_000)}
+    assert item["ttl"] == {"N": str(NOON // 1_000_000 + grace)}
+
+
+def test_a_rotation_without_grace_ends_the_old_key_within_thirty_seconds(api: Api, clock: Clock) -> None:
+    """At once where keys are managed, and where it was just read when that is forgotten."""
+    old = {"X-API-Key": api.key}
+    assert api.get("/raw_logs").status_code == 200
+    assert api.post("/rotate_key", json={"grace_seconds": 0}).status_code == 201
+    assert api.get("/keys", headers=old).status_code == 401
+    clock.advance(30)
+    assert api.get("/raw_logs", headers=old).status_code == 401
+
+
+def test_rotating_again_does_not_prolong_a_grace(api: Api, clock: Clock) -> None:
+    """Who lost the answer can ask again, for the old key's time and no longer."""
+    first = api.post("/rotate_key", json={"grace_seconds": 60})
+    clock.advance(30)
+    second = api.post("/rotate_key", json={"grace_seconds": 86_400})
+    assert second.json()["previous_expires_at"] == first.json()["previous_expires_at"]
+    clock.advance(30)
+    assert api.post("/rotate_key").status_code == 401
+
+
+def test_a_full_key_rotates_and_revokes_the_other_keys_of_its_data(api: Api, clock: Clock) -> None:
+    """By their ids: the new key has the scope and the name of the old one."""
+    clock.advance(1)
+    app = add(api, "write", name="app")
+    clock.advance(1)
+    body = api.post("/rotate_key", json={"key_id": app["key_id"], "grace_seconds": 58}).json()
+    old, new = {"X-API-Key": app["api_key"]}, {"X-API-Key": body["api_key"]}
+    assert [api.post("/track", json=log(), headers=each).status_code for each in (old, new)] == [200, 200]
+    assert api.get("/raw_logs", headers=new).status_code == 403
+    assert [(each["scope"], each["name"], each["expires_at"]) for each in api.get("/keys").json()] == [
+        ("full", None, None),
+        ("write", "app", "2025-11-24T12:01:00.000000Z"),
+        ("write", "app", None),
+    ]
+    answer = delete(api, f"?key_id={body['key_id']}")
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"key_id": body["key_id"], "revoked_at": "2025-11-24T12:00:02.000000Z"},
+    )
+    clock.advance(60)
+    assert [api.post("/track", json=log(), headers=each).status_code for each in (old, new)] == [401, 401]
+    assert len(api.get("/keys").json()) == 1
+
+
+def test_the_keys_of_others_are_out_of_reach(api: Api, clock: Clock) -> None:
+    """Their ids name nothing here, nor does the id of a key whose time is over."""
+    other = api.request("POST", "/generate_key").json()
+    expired = add(api, "read")
+    api.post("/rotate_key", json={"key_id": expired["key_id"], "grace_seconds": 1})
+    clock.advance(1)
+    for key_id in (other["key_id"], expired["key_id"], "0" * 16):
+        for answer in (api.post("/rotate_key", json={"key_id": key_id}), delete(api, f"?key_id={key_id}")):
+            assert (answer.status_code, answer.json()) == (404, {"detail": "There is no such key to this data"})
+    assert api.get("/keys", headers={"X-API-Key": other["api_key"]}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"grace_seconds": -1}, "grace_seconds"),
+        ({"grace_seconds": 2_592_001}, "grace_seconds"),
+        ({"grace_seconds": 1.5}, "grace_seconds"),
+        ({"grace_seconds": "60"}, "grace_seconds"),
+        ({"grace_seconds": True}, "grace_seconds"),
+        ({"key_id": "x"}, "key_id"),
+        ({"grace": 60}, "grace"),
+    ],
+)
+def test_a_rotation_that_makes_no_sense_is_refused(api: Api, body: dict[str, Any], field: str) -> None:
+    """And the key stays as it is."""
+    answer = api.post("/rotate_key", json=body)
+    assert (answer.status_code, [each["field"] for each in answer.json()["errors"]]) == (422, [field])
+    (listed,) = api.get("/keys").json()
+    assert listed["expires_at"] is None
+
+
+@pytest.mark.parametrize("query", ["?date=true", "?data=perhaps", "?key_id=x", "?data=true&key_id=" + "0" * 16])
+def test_a_revocation_that_is_not_understood_is_none(api: Api, query: str) -> None:
+    """A mistyped `data` would take away the key that can still erase."""
+    assert delete(api, query).status_code == 422
+    assert api.get("/keys").status_code == 200
+
+
+def test_a_revoked_key_is_unknown(api: Api, dynamodb: DynamoDBClient, clock: Clock) -> None:
+    """At once where keys are managed, within 30 s elsewhere; nothing of it stays in the table, and other keys work on."""
+    spare = add(api, "full")
+    assert api.get("/raw_logs").status_code == 200
+    answer = delete(api)
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json()["revoked_at"] == "2025-11-24T12:00:00.000000Z"
+    assert delete(api).status_code == 401
+    clock.advance(30)
+    for refused in (api.get("/raw_logs"), api.get("/keys"), api.request("POST", "/generate_key", **with_key(api))):
+        assert (refused.status_code, refused.json()) == (401, UNAUTHORIZED)
+    (listed,) = api.get("/keys", headers={"X-API-Key": spare["api_key"]}).json()
+    assert (listed["key_id"], listed["scope"]) == (spare["key_id"], "full")
+    assert key.hashed(api.key) not in str(items(dynamodb))
+
+
+def test_a_key_that_is_revoked_meanwhile_makes_no_key(service: Service) -> None:
+    """The very transaction that would store a new key looks whether the old one is still good."""
+    secret = generate(service).json()["api_key"]
+    record = service.keys.find(key.hashed(secret), NOON)
+    assert record is not None
+    service.keys.remove(record)
+    for expired in (record, replace(record, expires_at=NOON)):
+        new = KeyRecord(key.hashed(key.generate()), key.new_id(), record.stream, "full", NOON)
+        with pytest.raises(Unauthorized):
+            service.keys.add(new, expired, NOON)
+        with pytest.raises(Unauthorized):
+            service.keys.rotate(expired, new, NOON + 60, expired, NOON)
+        assert service.keys.find(new.key_hash, NOON) is None
+
+
+def test_a_stream_has_a_hundred_keys_at_most(api: Api, clock: Clock) -> None:
+    """409 says what to do; those that have expired make room by themselves."""
+    made = [add(api, "read") for _ in range(99)]
+    answer = api.post("/generate_key", json={"scope": "read"})
+    detail = "There are 100 keys to this data already: revoke one that is not used any more"
+    assert (answer.status_code, answer.json()) == (409, {"detail": detail})
+    assert api.post("/rotate_key").status_code == 409
+    delete(api, f"?key_id={made[0]['key_id']}")
+    api.post("/rotate_key", json={"key_id": made[1]["key_id"], "grace_seconds": 5})
+    assert api.post("/generate_key").status_code == 409
+    clock.advance(5)
+    assert api.post("/generate_key", json={"scope": "read"}).status_code == 201
+    assert len(api.get("/keys").json()) == 100
 
 
 def test_sign_up_may_ask_for_a_token(service: Service, dynamodb: DynamoDBClient) -> None:

@@ -59,6 +59,7 @@ def test_deployed_stack_serves_the_contract() -> None:
         "GET /health": "DashboardFunction",
         "GET /assets/{name}": "DashboardFunction",
         "POST /generate_key": "KeysFunction",
+        "GET /keys": "KeysFunction",
         "POST /rotate_key": "KeysFunction",
         "DELETE /key": "KeysFunction",
     }
@@ -74,6 +75,7 @@ def test_deployed_stack_serves_the_contract() -> None:
             "SIGNUP_TOKEN": "",
             "RAW_RETENTION_DAYS": "90",
             "SUMMARY_RETENTION_DAYS": "400",
+            "DAILY_QUOTA": "0",
             "AWS_ENDPOINT_URL_DYNAMODB": "",
         }
         assert function.timeout < 30  # the HTTP API's own limit

@@ -53,6 +53,12 @@ class NotFound(ApiError):
     status = 404
 
 
+class Conflict(ApiError):
+    """It cannot be done as things stand."""
+
+    status = 409
+
+
 class TooLarge(ApiError):
     """The body is larger, or holds more logs, than is taken at once."""
 
@@ -71,6 +77,15 @@ class Invalid(ApiError):
     def body(self) -> dict[str, object]:
         """The JSON answer: `{"detail": …, "errors": [{"index", "field", "reason"}]}`."""
         return {"detail": self.detail, "errors": [asdict(problem) for problem in self.problems]}
+
+
+class TooMany(ApiError):
+    """More calls than are allowed; `retry_after` is in seconds."""
+
+    status = 429
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
 class Unavailable(ApiError):

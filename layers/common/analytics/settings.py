@@ -23,10 +23,13 @@ class Settings:
     signup_token: str | None = None  # None: anybody may create a key
     raw_retention_days: int = RAW_RETENTION_DAYS
     summary_retention_days: int = SUMMARY_RETENTION_DAYS
+    daily_quota: int = (
+        0  # calls of tracking, and as many of reading, that a stream may make in a UTC day; 0: any number
+    )
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """The settings in LOGS_TABLE, KEYS_TABLE, SIGNUP_TOKEN, RAW_RETENTION_DAYS and SUMMARY_RETENTION_DAYS.
+        """The settings in LOGS_TABLE, KEYS_TABLE, SIGNUP_TOKEN, {RAW,SUMMARY}_RETENTION_DAYS and DAILY_QUOTA.
 
         Raises MissingSetting when a table is not named, ValueError when a number is none.
         """
@@ -34,8 +37,9 @@ class Settings:
             logs_table=_required(environ, "LOGS_TABLE"),
             keys_table=_required(environ, "KEYS_TABLE"),
             signup_token=environ.get("SIGNUP_TOKEN") or None,
-            raw_retention_days=_days(environ, "RAW_RETENTION_DAYS", RAW_RETENTION_DAYS),
-            summary_retention_days=_days(environ, "SUMMARY_RETENTION_DAYS", SUMMARY_RETENTION_DAYS),
+            raw_retention_days=_number(environ, "RAW_RETENTION_DAYS", RAW_RETENTION_DAYS, "days", least=1),
+            summary_retention_days=_number(environ, "SUMMARY_RETENTION_DAYS", SUMMARY_RETENTION_DAYS, "days", least=1),
+            daily_quota=_number(environ, "DAILY_QUOTA", 0, "calls", least=0),
         )
 
 
@@ -51,8 +55,10 @@ def _required(environ: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _days(environ: Mapping[str, str], name: str, default: int) -> int:
+def _number(environ: Mapping[str, str], name: str, default: int, unit: str, *, least: int) -> int:
     text = environ.get(name) or str(default)
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"the environment variable {name} must be a whole number of days, at least 1, not {text!r}")
+    if not text.isdecimal() or int(text) < least:
+        raise ValueError(
+            f"the environment variable {name} must be a whole number of {unit}, at least {least}, not {text!r}"
+        )
     return int(text)

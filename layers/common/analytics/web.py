@@ -20,10 +20,11 @@ from analytics.errors import ApiError, Forbidden, Invalid, Problem, TooLarge, Un
 from analytics.model import MAX_BODY
 from analytics.settings import Settings
 from analytics.store import KeyRecord, KeyTable, LogTable
+from analytics.store.quota import Quota
 
 logger = logging.getLogger("analytics")
 
-_api_key = APIKeyHeader(name="X-API-Key", auto_error=False, description="The key from POST /generate_key")
+api_key_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The key from POST /generate_key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +65,26 @@ def application(title: str) -> FastAPI:
     return app
 
 
-def authorized(service: Service, scope: str) -> Callable[..., Awaitable[KeyRecord]]:
-    """A dependency: the record of the key in X-API-Key.
+def authorized(service: Service, scope: str, *, erasing: bool = False) -> Callable[..., Awaitable[KeyRecord]]:
+    """A dependency: the record of the key in X-API-Key, of a key whose data is being erased only where `erasing`.
 
-    Raises Unauthorized without a good key, Forbidden when the key is not for `scope` ("read", "write" or "full").
+    Raises Unauthorized without a good key, Forbidden when the key is not for `scope` ("read", "write" or "full"), and
+    TooMany when the stream has used up the day's calls of that scope. Calls about keys themselves ("full") are not
+    counted, and for them a record is read anew: a key that was just revoked makes no other keys.
     """
+    quota = Quota(scope)
 
-    async def find(text: Annotated[str | None, Security(_api_key)] = None) -> KeyRecord:
+    async def find(text: Annotated[str | None, Security(api_key_header)] = None) -> KeyRecord:
         if text is None or not key.is_well_formed(text):
             raise Unauthorized
-        record = service.keys.find(key.hashed(text), service.now())
-        if record is None:
+        now = service.now()
+        record = service.keys.find(key.hashed(text), now, fresh=scope == "full")
+        if record is None or (record.erasing and not erasing):
             raise Unauthorized
         if not record.allows(scope):
             raise Forbidden(f"This key has the scope {record.scope}, which does not allow this")
+        if scope != "full" and service.settings.daily_quota:
+            quota.count(service.keys, record.stream, service.settings.daily_quota, now)
         return record
 
     return find

@@ -1,17 +1,36 @@
-"""The table of keys: which stream of logs a key opens, and what it may do there. The key itself is never stored."""
+"""The table of keys: which stream of logs a key opens, and what it may do there. The key itself is never stored.
+
+    key_hash               holds
+    <SHA-256 of a key>     the key's record; `ttl` where it expires, `status` "erasing" while its data is being erased
+    stream#<stream id>     `hashes`: the set of the hashes of the stream's keys; what `erasure` has to remember
+    quota#<stream id>      the calls of a day, see `quota`
+
+A hash is 64 hexadecimal digits, so no key that anyone can send reads an item of the other two kinds. The stream's item
+is how all keys of a stream are found without a scan or an index: the transaction that adds a key or takes one away
+changes the set too, so that it never misses a key, as an index, which follows the table later, could.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analytics.store.client import translated
+from botocore.exceptions import ClientError
+
+from analytics.errors import Conflict, Unauthorized, Unavailable
+from analytics.store.client import cancellation_codes, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
+MAX_KEYS = 100  # of one stream; also what one BatchGetItem reads
 _TRUSTED_US = 30 * 1_000_000  # how long a record read from the table is believed: a revoked key works that long at most
 _MOST = 10_000  # records kept in memory
+_READS = 5  # of what a BatchGetItem left over, before the table counts as busy
+_GOOD = "attribute_exists(key_hash) AND attribute_not_exists(#status)"
+_UNEXPIRED = f"{_GOOD} AND (attribute_not_exists(expires_at) OR expires_at > :now)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,57 +43,238 @@ class KeyRecord:
     scope: str  # "full", "read" or "write"
     created_at: int
     expires_at: int | None = None
+    name: str | None = None  # what its owner calls it
+    erasing: bool = False  # its stream is being erased: it may go on with that, and do nothing else
 
     def allows(self, scope: str) -> bool:
         """Whether the key may be used for this: "read", "write", or "full" for keys themselves."""
         return self.scope in ("full", scope)
+
+    def expired(self, now: int) -> bool:
+        """Whether its time is over by `now`."""
+        return self.expires_at is not None and self.expires_at <= now
 
 
 class KeyTable:
     """The keys by their hash. Every call raises Unavailable when DynamoDB is throttled or out of reach."""
 
     def __init__(self, client: DynamoDBClient, name: str) -> None:
-        self._client = client
-        self._name = name
+        self.client = client
+        self.name = name
         self._known: dict[str, tuple[int, KeyRecord]] = {}  # by hash: read when, and what
 
-    def add(self, record: KeyRecord) -> None:
-        """Store a new key."""
-        item: dict[str, Any] = {
-            "key_hash": {"S": record.key_hash},
-            "key_id": {"S": record.key_id},
-            "stream": {"S": record.stream},
-            "scope": {"S": record.scope},
-            "created_at": {"N": str(record.created_at)},
-        }
-        if record.expires_at is not None:
-            item["expires_at"] = {"N": str(record.expires_at)}
-        with translated():
-            self._client.put_item(TableName=self._name, Item=item, ConditionExpression="attribute_not_exists(key_hash)")
+    def find(self, key_hash: str, now: int, *, fresh: bool = False) -> KeyRecord | None:
+        """The key of this hash, unless there is none or it has expired by `now` (microseconds since 1970).
 
-    def find(self, key_hash: str, now: int) -> KeyRecord | None:
-        """The key of this hash, unless there is none or it has expired by `now` (microseconds since 1970)."""
+        A good key's record is believed for 30 s, unless it must be `fresh`. Nothing else is remembered: a key that is
+        unknown, revoked or expired costs one read of the table each time, so that the time tells nobody which it is.
+        """
         read, record = self._known.get(key_hash, (0, None))
-        if record is None or not read <= now < read + _TRUSTED_US:
+        if fresh or record is None or not read <= now < read + _TRUSTED_US or record.expired(now):
             record = self._read(key_hash)
-            self._known.pop(key_hash, None)
-            if record is not None:
+            self.forget(key_hash)
+            if record is None or record.expired(now):
+                return None
+            if not record.erasing:
                 if len(self._known) >= _MOST:
                     self._known.clear()
                 self._known[key_hash] = now, record
-        return None if record and record.expires_at is not None and record.expires_at <= now else record
+        return record
+
+    def of(self, stream: str) -> list[KeyRecord]:
+        """All keys of a stream, expired ones too while they are there, oldest first."""
+        hashes = self.stream_item(stream).get("hashes", {}).get("SS", [])
+        asked: Any = {self.name: {"Keys": [self.key(key_hash) for key_hash in hashes], "ConsistentRead": True}}
+        records: list[KeyRecord] = []
+        for _ in range(_READS if hashes else 0):
+            with translated():
+                answer = self.client.batch_get_item(RequestItems=asked)
+            records += map(_record, answer["Responses"].get(self.name, []))
+            asked = answer.get("UnprocessedKeys")
+            if not asked:
+                return sorted(records, key=lambda record: (record.created_at, record.key_id))
+        if hashes:
+            raise Unavailable
+        return records
+
+    def add(self, record: KeyRecord, by: KeyRecord | None = None, now: int = 0) -> None:
+        """Store a new key, asked for by the key `by` at `now`, or by nobody.
+
+        Raises Unauthorized when `by` is good no more, Conflict when the stream has MAX_KEYS keys.
+        """
+        checks = [] if by is None else [self._check(by, now)]
+        self._add(record, checks, now)
+
+    def rotate(self, old: KeyRecord, new: KeyRecord, expires_at: int, by: KeyRecord, now: int) -> None:
+        """Store a new key and let the old one expire, both or neither, asked for by the key `by`, which may be `old`.
+
+        Raises Unauthorized when one of them is good no more, Conflict when the stream has MAX_KEYS keys.
+        """
+        update: TransactWriteItemTypeDef = {
+            "Update": {
+                "TableName": self.name,
+                "Key": self.key(old.key_hash),
+                "UpdateExpression": "SET expires_at = :expires, #ttl = :ttl",
+                "ConditionExpression": _UNEXPIRED,
+                "ExpressionAttributeNames": {"#status": "status", "#ttl": "ttl"},
+                "ExpressionAttributeValues": _numbers(now=now, expires=expires_at, ttl=_ttl(expires_at)),
+            }
+        }
+        self._add(new, [update] if by.key_hash == old.key_hash else [update, self._check(by, now)], now)
+        self.forget(old.key_hash)
+
+    def remove(self, record: KeyRecord) -> None:
+        """Take a key away: from here on it is as unknown as one that never was. Others may believe it for 30 s more.
+
+        Raises Unauthorized when an erasure goes on with it, which nobody could finish without it.
+        """
+        deletion: TransactWriteItemTypeDef = {
+            "Delete": {
+                "TableName": self.name,
+                "Key": self.key(record.key_hash),
+                "ConditionExpression": "attribute_not_exists(#status)",  # but it may be gone: done twice is done
+                "ExpressionAttributeNames": {"#status": "status"},
+            }
+        }
+        refused = self.write(deletion, self._unlist(record.stream, [record.key_hash]))
+        self.forget(record.key_hash)
+        if refused:
+            raise Unauthorized
+
+    def forget(self, key_hash: str) -> None:
+        """Believe nothing of a key that was read before."""
+        self._known.pop(key_hash, None)
+
+    def stream_item(self, stream: str) -> dict[str, Any]:
+        """The item of a stream, empty when there is none."""
+        with translated():
+            answer = self.client.get_item(TableName=self.name, Key=self.key(f"stream#{stream}"), ConsistentRead=True)
+        return answer.get("Item", {})
+
+    def key(self, key_hash: str) -> dict[str, Any]:
+        """The primary key of an item."""
+        return {"key_hash": {"S": key_hash}}
+
+    def _add(self, record: KeyRecord, checks: list[TransactWriteItemTypeDef], now: int) -> None:
+        listed: TransactWriteItemTypeDef = {
+            "Update": {
+                "TableName": self.name,
+                "Key": self.key(f"stream#{record.stream}"),
+                "UpdateExpression": "ADD hashes :new",
+                # Also true when this very write is done already: DynamoDB may have heard of it by a first try.
+                "ConditionExpression": "attribute_not_exists(erasing) AND "
+                "(attribute_not_exists(hashes) OR size(hashes) < :most OR contains(hashes, :hash))",
+                "ExpressionAttributeValues": {
+                    ":new": {"SS": [record.key_hash]},
+                    ":hash": {"S": record.key_hash},
+                    ":most": {"N": str(MAX_KEYS)},
+                },
+            }
+        }
+        put: TransactWriteItemTypeDef = {
+            "Put": {
+                "TableName": self.name,
+                "Item": _item(record),
+                "ConditionExpression": "attribute_not_exists(key_hash) OR key_id = :id",
+                "ExpressionAttributeValues": {":id": {"S": record.key_id}},
+            }
+        }
+        refused = self.write(listed, put, *checks)
+        if refused and refused[0] and self._forget_expired(record.stream, now):
+            refused = self.write(listed, put, *checks)
+        if not refused:
+            return
+        if any(refused[2:]) or "erasing" in self.stream_item(record.stream):
+            raise Unauthorized
+        if refused[0]:
+            raise Conflict(f"There are {MAX_KEYS} keys to this data already: revoke one that is not used any more")
+        raise Conflict("There is this key already")
+
+    def _forget_expired(self, stream: str, now: int) -> bool:
+        """Take away what has expired of a stream's keys, for DynamoDB is days late with that; whether there was any."""
+        listed = self.stream_item(stream).get("hashes", {}).get("SS", [])
+        good = {record.key_hash for record in self.of(stream) if not record.expired(now)}
+        expired = [key_hash for key_hash in listed if key_hash not in good]
+        for some in (expired[:50], expired[50:]):  # a transaction takes 100 writes
+            if some:
+                self.write(*map(self.deletion, some), self._unlist(stream, some))
+        return bool(expired)
+
+    def _check(self, by: KeyRecord, now: int) -> TransactWriteItemTypeDef:
+        return {
+            "ConditionCheck": {
+                "TableName": self.name,
+                "Key": self.key(by.key_hash),
+                "ConditionExpression": _UNEXPIRED,
+                "ExpressionAttributeNames": {"#status": "status"},
+                "ExpressionAttributeValues": _numbers(now=now),
+            }
+        }
+
+    def deletion(self, key_hash: str) -> TransactWriteItemTypeDef:
+        """A write that deletes an item, for `write`."""
+        return {"Delete": {"TableName": self.name, "Key": self.key(key_hash)}}
+
+    def _unlist(self, stream: str, hashes: Iterable[str]) -> TransactWriteItemTypeDef:
+        return {
+            "Update": {
+                "TableName": self.name,
+                "Key": self.key(f"stream#{stream}"),
+                "UpdateExpression": "DELETE hashes :gone",
+                "ExpressionAttributeValues": {":gone": {"SS": list(hashes)}},
+            }
+        }
+
+    def write(self, *writes: TransactWriteItemTypeDef) -> list[bool]:
+        """Do all of these or none: [] when they are done, else which of them had a condition that did not hold."""
+        with translated():
+            try:
+                self.client.transact_write_items(TransactItems=writes)
+            except ClientError as error:
+                if "ConditionalCheckFailed" not in cancellation_codes(error):
+                    raise
+                reasons = error.response["CancellationReasons"]
+                return [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
+        return []
 
     def _read(self, key_hash: str) -> KeyRecord | None:
         with translated():
-            answer = self._client.get_item(TableName=self._name, Key={"key_hash": {"S": key_hash}}, ConsistentRead=True)
+            answer = self.client.get_item(TableName=self.name, Key=self.key(key_hash), ConsistentRead=True)
         item = answer.get("Item")
-        if item is None:
-            return None
-        return KeyRecord(
-            key_hash=key_hash,
-            key_id=item["key_id"]["S"],
-            stream=item["stream"]["S"],
-            scope=item["scope"]["S"],
-            created_at=int(item["created_at"]["N"]),
-            expires_at=int(item["expires_at"]["N"]) if "expires_at" in item else None,
-        )
+        return None if item is None else _record(item)
+
+
+def _item(record: KeyRecord) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "key_hash": {"S": record.key_hash},
+        "key_id": {"S": record.key_id},
+        "stream": {"S": record.stream},
+        "scope": {"S": record.scope},
+        "created_at": {"N": str(record.created_at)},
+    }
+    if record.name is not None:
+        item["name"] = {"S": record.name}
+    if record.expires_at is not None:
+        item |= {"expires_at": {"N": str(record.expires_at)}, "ttl": {"N": str(_ttl(record.expires_at))}}
+    return item
+
+
+def _record(item: dict[str, Any]) -> KeyRecord:
+    return KeyRecord(
+        key_hash=item["key_hash"]["S"],
+        key_id=item["key_id"]["S"],
+        stream=item["stream"]["S"],
+        scope=item["scope"]["S"],
+        created_at=int(item["created_at"]["N"]),
+        expires_at=int(item["expires_at"]["N"]) if "expires_at" in item else None,
+        name=item.get("name", {}).get("S"),
+        erasing="status" in item,
+    )
+
+
+def _ttl(expires_at: int) -> int:
+    return -(-expires_at // 1_000_000)  # whole seconds, and none too early
+
+
+def _numbers(**values: int) -> dict[str, Any]:
+    return {f":{name}": {"N": str(value)} for name, value in values.items()}
