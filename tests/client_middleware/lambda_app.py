@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Any
 
 from fastapi import FastAPI
 from mangum import Mangum
 
 from client_middleware import TrackingMiddleware, create_tracking_middleware
+from tests.client_middleware.lambda_event import event
 
 app = FastAPI()
 
@@ -31,21 +31,6 @@ async def order(order_id: int) -> int:
 
 
 handler = Mangum(app, lifespan=os.environ.get("LIFESPAN", "off"))  # type: ignore[arg-type]
-
-
-def event(number: int) -> dict[str, Any]:
-    """A request as an HTTP API sends it: payload format 2.0."""
-    path = f"/orders/{number}"
-    http = {"method": "GET", "path": path, "sourceIp": "203.0.113.9", "userAgent": "test", "protocol": "HTTP/1.1"}
-    return {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": {"host": "test"},
-        "requestContext": {"http": http, "stage": "$default", "requestId": str(number), "timeEpoch": 0},
-        "isBase64Encoded": False,
-    }
 
 
 class Context:

@@ -192,6 +192,28 @@ def test_given_up_without_an_answer(deliver: Callable[..., Delivery], collector:
     assert (collector.requests, collector.dropped) == (10, {"unconfirmed": 10})
 
 
+def test_given_up_with_one_answer_lost(deliver: Callable[..., Delivery], collector: CollectorProcess) -> None:
+    """One lost answer is enough for a batch to count as unconfirmed, whatever was answered afterwards."""
+    driven = Driven(deliver(retry_seconds=0.2))
+    collector.behave("lose", *["503"] * 100)
+    driven.ask(10)
+    wait_until(lambda: driven.delivery.pending == 0)
+    collector.behave()
+    assert driven.delivery.flush(5)
+    assert (collector.requests, collector.dropped) == (10, {"unconfirmed": 10})
+
+
+def test_given_up_unreached(deliver: Callable[..., Delivery], collector: CollectorProcess) -> None:
+    """A batch given up that never reached a service is not unconfirmed: it is certainly lost."""
+    driven = Driven(deliver(retry_seconds=0.2))
+    collector.kill()
+    driven.ask(10)
+    wait_until(lambda: driven.delivery.pending == 0)
+    collector.start()
+    driven.settle(collector)
+    assert (collector.requests, collector.dropped) == (0, {"unreachable": 10})
+
+
 def test_a_key_that_is_not_accepted(
     deliver: Callable[..., Delivery], collector: CollectorProcess, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.client_middleware.conftest import CollectorProcess, wait_until
-from tests.client_middleware.lambda_app import event
+from tests.client_middleware.lambda_event import event
 
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / ".venv-sam"
