@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,35 +18,68 @@ from analytics.store import KeyRecord, KeyTable, LogTable
 from analytics.store.client import connect
 from analytics.web import Service
 from local import template
+from local.dynamodb import DatabaseServer
+from local.tables import create_missing
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 KEY = key.generate()
 STREAM = "bench"
+PAGE = 1_000_000  # bytes that DynamoDB reads for one answer
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
 
 
 class InstantClient:
-    """A DynamoDB that answers at once: it knows one key, takes every write, and gives back prepared pages."""
+    """A DynamoDB that answers at once: it knows one key, keeps what is put, and counts calls and units.
 
-    def __init__(self, pages: list[list[dict[str, Any]]] | None = None) -> None:
-        self.pages = pages or []
+    Pages end at 1 MB as they do in the real one. It shows what our own part costs, and proves nothing about DynamoDB.
+    """
 
-    def get_item(self, **_: Any) -> dict[str, Any]:
-        """The one key there is."""
-        item = {"key_id": {"S": "1"}, "stream": {"S": STREAM}, "scope": {"S": "full"}, "created_at": {"N": "0"}}
-        return {"Item": item}
+    def __init__(self, items: Iterable[dict[str, Any]] = ()) -> None:
+        self.items = {item["timestamp"]["S"]: item for item in items}
+        self._keys = sorted(self.items)
+        self.calls = 0
+        self.read_bytes = 0
+
+    def get_item(self, **ask: Any) -> dict[str, Any]:
+        """The one key there is, whichever is asked for."""
+        known = {"key_id": {"S": "1"}, "stream": {"S": STREAM}, "scope": {"S": "full"}, "created_at": {"N": "0"}}
+        return {"Item": ask["Key"] | known}
+
+    def put_item(self, **put: Any) -> dict[str, Any]:
+        """Keep an item; conditions hold."""
+        sort_key = put["Item"]["timestamp"]["S"]
+        if sort_key not in self.items:
+            insort(self._keys, sort_key)
+        self.items[sort_key] = put["Item"]
+        self.calls += 1
+        return {}
 
     def transact_write_items(self, **_: Any) -> dict[str, Any]:
-        """Take it."""
+        """Take it, and forget it."""
         return {}
 
     def query(self, **ask: Any) -> dict[str, Any]:
-        """The next page, whatever is asked."""
-        at = int(ask.get("ExclusiveStartKey", {"page": {"N": "0"}})["page"]["N"])
-        following = {"LastEvaluatedKey": {"page": {"N": str(at + 1)}}} if at + 1 < len(self.pages) else {}
-        return {"Items": self.pages[at] if self.pages else [], **following}
+        """The items between two sort keys, a page at a time."""
+        self.calls += 1
+        low, high = (ask["ExpressionAttributeValues"][name]["S"] for name in (":low", ":high"))
+        after = ask.get("ExclusiveStartKey")
+        first = bisect_right(self._keys, after["timestamp"]["S"]) if after else bisect_left(self._keys, low)
+        keys = self._keys[first : bisect_right(self._keys, high)]
+        if not ask["ScanIndexForward"]:
+            keys.reverse()
+        wanted = {"timestamp", "until", *ask["ProjectionExpression"].split(", ")}
+        page, size = list[dict[str, Any]](), 0
+        for sort_key in keys[: ask.get("Limit")]:
+            item = self.items[sort_key]
+            size += sum(len(value.get("B", b"")) for value in item.values()) + 100
+            if size > PAGE and page:
+                self.read_bytes += PAGE
+                return {"Items": page, "LastEvaluatedKey": {"timestamp": page[-1]["timestamp"]}}
+            page.append({name: item[name] for name in item if name in wanted})
+        self.read_bytes += size
+        return {"Items": page}
 
 
 def service_over(client: object) -> Service:
@@ -69,6 +103,21 @@ def moto_service() -> Iterator[Service]:
         service = service_over(client)
         service.keys.add(KeyRecord(key.hashed(KEY), "1", STREAM, "full", 0))
         yield service
+
+
+@contextmanager
+def local_service() -> Iterator[tuple[Service, Callable[[dict[str, Any]], object]]]:
+    """The service over the local database, and a way to put items of logs straight into it."""
+    os.environ.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="us-east-1")  # noqa: S106
+    with DatabaseServer() as database:
+        create_missing(template.read(TEMPLATE).tables, database.url)
+        os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = database.url
+        client = connect()
+        service = service_over(client)
+        service.keys.add(KeyRecord(key.hashed(KEY), "1", STREAM, "full", 0))
+        table = service.settings.logs_table
+        yield service, lambda item: client.put_item(TableName=table, Item=item)
+        del os.environ["AWS_ENDPOINT_URL_DYNAMODB"]
 
 
 def event(method: str, path: str, *, body: str | None = None, query: str = "") -> dict[str, Any]:

@@ -8,8 +8,10 @@ whose write had ended when it began, none twice and none that were never sent; a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from threading import get_ident
 from typing import Any, cast
 
@@ -18,6 +20,7 @@ import pytest
 import analytics.fold
 from analytics.batch import Batch
 from analytics.model import Log
+from analytics.store import Rollup
 from analytics.summary import Summary
 from tests.analytics.world import SECOND, ModelTable, World, read
 
@@ -35,67 +38,92 @@ class Outcome:
     killed: int = 0
 
 
+class Schedule:
+    """Four writers and four readers in a world."""
+
+    def __init__(self, seed: int, **broken: Any) -> None:
+        self.world = World(seed, **broken)
+        self.table = ModelTable(self.world)
+        self.outcome = Outcome()
+        self.begun: dict[str, Batch] = {}
+        self.written: dict[str, Batch] = {}  # those whose write has ended well
+
+    def write(self, name: str) -> None:
+        """A client: batches, each sent until there is an answer, or given up."""
+        chance = self.world.chance
+        for number in range(chance.randint(1, 6)):
+            self.wait(0.3, 90)
+            batch_id = f"{name}{number}"
+            batch = self.begun[batch_id] = a_batch(self.world)
+            for _ in range(5):
+                if self.table.append(batch, batch_id) is not None:
+                    self.written[batch_id] = batch
+                    break
+                self.wait(0.5, 200)  # the client tries again, perhaps minutes later
+
+    def wait(self, likely: float, most: int) -> None:
+        """Perhaps let up to so many seconds pass."""
+        if self.world.chance.random() < likely:
+            self.world.now += self.world.chance.randrange(most) * SECOND
+
+    def read(self) -> None:
+        """A reader: some answers, each of which must lie between what was surely there and what can be."""
+        self.world.mortal.add(get_ident())
+        for _ in range(self.world.chance.randint(1, 4)):
+            least = _logs(self.written)
+            patience = self.world.chance.choice([10**9, 10**9, 3])
+            steps = count()
+            summary, complete = read(self.table, self.world.now, partial(_is_over, steps, patience))
+            self.outcome.answers += 1
+            self.outcome.cut_short += not complete
+            if not (least if complete else 0) <= total(summary) <= _logs(self.begun):
+                self.outcome.wrong.append(f"during: {least} <= {total(summary)} <= {_logs(self.begun)}")
+
+    def rest(self) -> None:
+        """Nobody writes any more: an answer must be a plain fold of all that is stored."""
+        self.world.now += self.world.chance.randrange(100) * SECOND
+        found: list[tuple[Summary, bool]] = []
+        self.world.run([lambda: found.append(read(self.table, self.world.now))])
+        expected = Summary()
+        for key, batch in self.world.items.items():
+            if key.startswith("L#"):
+                expected.fold(batch, 0)
+        if timeless(found[0][0]) != timeless(expected):
+            self.outcome.wrong.append(f"at rest: {total(found[0][0])} instead of {total(expected)}")
+
+    def check_the_table(self) -> None:
+        """What was acknowledged is there, and nothing twice."""
+        stored = [key.split("#")[2] for key in self.world.items if key.startswith("L#")]
+        if not set(self.written) <= set(stored):
+            self.outcome.wrong.append("a write that was acknowledged is lost")
+        if len(set(stored)) != len(stored):
+            self.outcome.wrong.append("a batch is stored twice")
+
+
 def run(seed: int, **broken: Any) -> Outcome:
-    """One schedule."""
-    world = World(seed, **broken)
-    table, chance, outcome = ModelTable(world), world.chance, Outcome()
-    written: dict[str, Batch] = {}  # batches whose write has ended well
-    begun: dict[str, Batch] = {}
-
-    def writer(name: str) -> Callable[[], None]:
-        def act() -> None:
-            for number in range(chance.randint(1, 6)):
-                if chance.random() < 0.3:
-                    world.now += chance.randrange(90) * SECOND
-                batch_id = f"{name}{number}"
-                batch = begun[batch_id] = a_batch(world)
-                for _ in range(5):
-                    if table.append(batch, batch_id) is not None:
-                        written[batch_id] = batch
-                        break
-                    if chance.random() < 0.5:
-                        world.now += chance.randrange(200) * SECOND  # the client tries again minutes later
-
-        return act
-
-    def reader() -> None:
-        world.mortal.add(get_ident())
-        for _ in range(chance.randint(1, 4)):
-            sure = set(written)
-            patience = chance.choice([10**9, 10**9, 3])
-            steps = iter(range(10**9))
-            summary, complete = read(table, world.now, lambda: next(steps) >= patience)
-            outcome.answers += 1
-            outcome.cut_short += not complete
-            least, most = (sum(len(those[name]) for name in those) for those in ({n: written[n] for n in sure}, begun))
-            count = total(summary)
-            if not (least if complete else 0) <= count <= most:
-                outcome.wrong.append(f"during: {least} <= {count} <= {most}")
-
+    """One schedule, with its world broken in some way if asked."""
+    schedule = Schedule(seed, **broken)
+    world, outcome = schedule.world, schedule.outcome
     grace, analytics.fold.GRACE_US = analytics.fold.GRACE_US, world.grace_us
     try:
-        world.run([*(writer(name) for name in "abcd"), reader, reader, reader, reader])
+        world.run([*(partial(schedule.write, name) for name in "abcd"), *[schedule.read] * 4])
         world.mortal.clear()
-        for _ in range(2):
-            world.now += chance.randrange(100) * SECOND
-            found: list[tuple[Summary, bool]] = []
-            world.run([lambda: found.append(read(table, world.now))])
-            expected = Summary()
-            for key, batch in world.items.items():
-                if key.startswith("L#"):
-                    expected.fold(batch, 0)
-            if timeless(found[0][0]) != timeless(expected):
-                outcome.wrong.append(f"at rest: {total(found[0][0])} instead of {total(expected)}")
+        schedule.rest()
+        schedule.rest()
     finally:
         analytics.fold.GRACE_US = grace
-    stored = {key.split("#")[2] for key in world.items if key.startswith("L#")}
-    if not set(written) <= stored:
-        outcome.wrong.append("a write that was acknowledged is lost")
-    if len(stored) != sum(key.startswith("L#") for key in world.items):
-        outcome.wrong.append("a batch is stored twice")
+    schedule.check_the_table()
     outcome.rollups = sum(key.startswith("R#") for key in world.items)
     outcome.killed = world.killed
     return outcome
+
+
+def _logs(batches: dict[str, Batch]) -> int:
+    return sum(map(len, batches.values()))
+
+
+def _is_over(steps: Iterator[int], patience: int) -> bool:
+    return next(steps) >= patience
 
 
 def a_batch(world: World) -> Batch:
@@ -155,7 +183,7 @@ def test_without_stopping_at_the_first_refusal_the_check_fails(monkeypatch: pyte
     """If a reader that was overtaken went on to store, logs would be counted twice or not at all."""
 
     def keep_on(self: Any, window: Any, until: str) -> None:
-        rollup = analytics.fold.Rollup(window.name, until, window.packed())
+        rollup = Rollup(window.name, until, window.packed())
         if not self._table.keep_rollup(self._stream, rollup, window.expected, self._now):
             self._table.world.items[f"R#{window.name}"] = rollup
 

@@ -8,7 +8,17 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.histogram import BITS, EDGES, LONGEST_US, bucket_of, quantiles, value_of
+from analytics.histogram import (
+    BITS,
+    EDGES,
+    LONGEST_US,
+    bucket_of,
+    from_planes,
+    histogram_of,
+    quantiles,
+    to_planes,
+    value_of,
+)
 from tests import naive
 
 
@@ -30,18 +40,38 @@ def test_the_longest_duration_has_a_bucket() -> None:
 
 def test_no_requests_have_no_percentiles() -> None:
     """Of nothing, nothing is said."""
-    assert quantiles({}, (0.5, 0.95)) == [None, None]
+    assert quantiles(histogram_of([]), (0.5, 0.95)) == [None, None]
 
 
-@given(
-    st.lists(st.integers(0, LONGEST_US), min_size=1),
-    st.lists(st.floats(0, 1), min_size=1).map(sorted),
-)
+durations_of_requests = st.lists(st.integers(0, LONGEST_US), min_size=1)
+counts = st.dictionaries(st.integers(1, len(EDGES) - 1), st.integers(1, 2**60))
+
+
+@given(durations_of_requests, st.lists(st.floats(0, 1), min_size=1))
 def test_quantiles_are_within_one_percent_of_the_nearest_rank(durations: list[int], shares: list[float]) -> None:
     """For any durations and any shares."""
-    found = quantiles(Counter(map(bucket_of, durations)), shares)
+    found = quantiles(histogram_of(Counter(map(bucket_of, durations)).items()), shares)
     for share, value in zip(shares, found, strict=True):
         exact = naive.percentile(durations, share)
         assert value is not None
         assert exact is not None
         assert abs(value - exact) <= exact * 0.01
+
+
+@given(counts, counts)
+def test_merging_is_adding(a: dict[int, int], b: dict[int, int]) -> None:
+    """The sum of two histograms is the histogram of both; no count runs over into the next bucket."""
+    both = Counter(a) + Counter(b)
+    assert histogram_of(a.items()) + histogram_of(b.items()) == histogram_of(both.items())
+
+
+@given(counts)
+def test_a_histogram_comes_back_from_its_planes(known: dict[int, int]) -> None:
+    """Whatever is counted, in one byte or in eight."""
+    histogram = histogram_of(known.items())
+    assert from_planes(*to_planes(histogram)) == histogram
+
+
+def test_a_stored_histogram_is_small() -> None:
+    """A byte for each bucket between the first and the last in use, as long as no count is above 255."""
+    assert to_planes(histogram_of([(100, 1), (103, 255)])) == (100, 4, b"\x01\0\0\xff")

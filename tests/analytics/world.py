@@ -1,9 +1,11 @@
 """A world to check folds in: one table in memory, many actors, one table call at a time.
 
-Actors are threads that the world runs one by one; at each call of an actor to the table it chooses, by its seed, who goes
-on next, and lets time pass. An actor may be stopped for good between two calls, a put may be applied and its reply lost,
-and pages are small, so that a query is several calls that others come between.
+Actors are threads that the world runs one by one; at each call of an actor to the table it chooses, by its seed, who
+goes on next, and lets time pass. An actor may be stopped for good between two calls, a put may be applied and its reply
+lost, and pages are small, so that a query is several calls that others come between.
 """
+
+# ruff: noqa: ARG002 - the table has the methods of the real one, and knows one stream
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def bound(summary: Summary, share: float = 1.0) -> None:
         slots = [summary.slots[slot] for slot in of_day[day]]
         _bound_consumers([window, *slots], share)
         _bound_addresses(window, slots, share)
-        if sum(len(slot.latency) for slot in slots) > MOST_SLOT_LATENCIES * share:
+        if sum(slot.latencies for slot in slots) > MOST_SLOT_LATENCIES * share:
             for slot_window in slots:
                 slot_window.blur()
     summary.forget_unused_cells()

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from analytics.addresses import Addresses
 from analytics.batch import Cell, Counts
 from analytics.filter import Filter
-from analytics.histogram import BITS, quantiles
+from analytics.histogram import Histogram, quantiles
 from analytics.model import isoformat
 from analytics.summary import DAY, SECOND, Summary
 from analytics.timeline import Period, label, point_of, points
-from analytics.window import BUCKET, Tally, Window
+from analytics.window import ALL, Tally, Window
 
 SHARES = (0.5, 0.95, 0.99)
 Block = dict[str, Any]
@@ -36,7 +36,7 @@ class Group:
     total: int = 0
     shortest: int | None = None
     longest: int | None = None
-    latency: Counter[int] | None = field(default_factory=Counter)  # requests by bucket; None: not known
+    latency: Histogram | None = 0  # None: not known
 
     def add(self, status: int, tally: Tally) -> None:
         """Add requests that were answered with this status. An error is 400 to 599."""
@@ -60,7 +60,7 @@ class Group:
     def percentiles(self) -> dict[str, float | None]:
         """p50, p95 and p99 in milliseconds, within 1 %, and never outside of what was measured; None: not known."""
         low, high = self.shortest, self.longest
-        found = quantiles(self.latency or {}, SHARES)
+        found = quantiles(self.latency or 0, SHARES)
         return {
             f"p{share * 100:.0f}": None
             if value is None or low is None or high is None
@@ -143,15 +143,10 @@ class Report:
                 self._total.add(status, tally)
                 rows[number] = row = self._endpoints.setdefault(endpoint, Group())
                 row.add(status, tally)
-        blurred = window.is_blurred
-        for key, requests in window.latency.items():
-            of_cell = rows.get(key >> BITS)
-            if of_cell is not None and of_cell.latency is not None:
-                of_cell.latency[key & BUCKET] += requests
-        if blurred:
-            for row in rows.values():
-                row.latency = None
-        self._add_latency(self._total, window, matches, blurred)
+        histograms = window.histograms()
+        for number, row in rows.items():
+            row.latency = _sum(row.latency, None if ALL in histograms else histograms.get(number, 0))
+        self._total.latency = _sum(self._total.latency, self._latency(histograms, matches))
         self._addresses.merge(window.addresses)
         for (consumer, number), requests in window.consumers.items():
             if matches[number]:
@@ -162,20 +157,15 @@ class Report:
         for number, tally in window.tallies.items():
             if matches[number]:
                 point.add(_cell(summary, number)[2], tally)
-        self._add_latency(point, window, matches, window.is_blurred)
+        point.latency = _sum(point.latency, self._latency(window.histograms(), matches))
 
-    def _add_latency(self, group: Group, window: Window, matches: list[bool], blurred: bool) -> None:
-        if group.latency is None:
-            return
+    def _latency(self, histograms: dict[int, Histogram], matches: list[bool]) -> Histogram | None:
+        """The latency of all requests in a window that are wanted, if it can be told."""
         if not self._by_cell:
-            for key, requests in window.latency.items():
-                group.latency[key & BUCKET] += requests
-        elif blurred:
-            group.latency = None
-        else:
-            for key, requests in window.latency.items():
-                if matches[key >> BITS]:
-                    group.latency[key & BUCKET] += requests
+            return sum(histograms.values())
+        if ALL in histograms:
+            return None
+        return sum(histogram for number, histogram in histograms.items() if matches[number])
 
     def blocks(self) -> Block:
         """All blocks. Raises Invalid when the range has too many points of the period."""
@@ -243,6 +233,10 @@ class Report:
             "dropped": _by_reason(self._counts, "dropped."),
             "last_received_at": isoformat(self._last_received) if self._last_received else None,
         }
+
+
+def _sum(one: Histogram | None, two: Histogram | None) -> Histogram | None:
+    return None if one is None or two is None else one + two
 
 
 def _cell(summary: Summary, number: int) -> Cell:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter, defaultdict
+from io import BytesIO
 from itertools import compress
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from pydantic_core import from_json
 
 from analytics.batch import Batch, Cell, Counts
 from analytics.histogram import BITS, bucket_of
-from analytics.window import ALL, BUCKET, Window, dump, load
+from analytics.window import ALL, Window, dump, load
 
 SECOND = 1_000_000  # microseconds
 HOUR = 3_600  # seconds
@@ -138,8 +139,8 @@ class Summary:
     def _count(self, slot: Window, day: Window, pending: _Pending) -> None:
         buckets = list(map(bucket_of, pending.durations))
         keys = [cell << BITS | bucket for cell, bucket in zip(pending.cells, buckets, strict=True)]
-        slot.latency.update(keys)
-        day.latency.update(keys)
+        slot.fresh.update(keys)
+        day.fresh.update(keys)
         by_cell = defaultdict[int, list[int]](list)
         for cell, duration in zip(pending.cells, pending.durations, strict=True):
             by_cell[cell].append(duration)
@@ -150,7 +151,7 @@ class Summary:
         for cell, duration, weight in pending.weighted:
             bucket = bucket_of(duration)
             for window in (slot, day):
-                window.latency[cell << BITS | bucket] += weight
+                window.fresh[cell << BITS | bucket] += weight
                 window.tally(cell, weight, weight * duration, duration, duration)
         for window in (slot, day):
             counts = window.addresses.counts
@@ -206,36 +207,38 @@ class Summary:
     def dumps(self) -> Packed:
         """The summary as bytes."""
         self.settle()
+        blob, slots_blob = bytearray(), bytearray()
         days = {
             "v": 1,
             "grain": self.grain,
             "cells": self.cells[1:],
-            "days": {day: dump(window, {}) for day, window in self.days.items()},
+            "days": {day: dump(window, {}, blob) for day, window in self.days.items()},
             "counts": self.counts,
             "last": self.last_received,
         }
         slots_a_day, known = DAY // self.grain, dict[int, dict[str, int]]()
         for day, window in self.days.items():
             known[day] = {address: index for index, address in enumerate(window.addresses.counts)}
-        slots = {slot: dump(window, known[slot // slots_a_day]) for slot, window in self.slots.items()}
-        return Packed(_compress(days), _compress(slots))
+        slots = {slot: dump(window, known[slot // slots_a_day], slots_blob) for slot, window in self.slots.items()}
+        return Packed(_compress(days, blob), _compress(slots, slots_blob))
 
     @classmethod
     def loads(cls, packed: Packed) -> Summary:
         """The summary that was dumped, or its days alone. Raises ValueError for other bytes."""
-        state = _decompress(packed.days)
+        state, blob = _decompress(packed.days)
         if state.get("v") != 1:
             raise ValueError(f"a summary in format {state.get('v')}: only 1 is known")
         summary = cls(state["grain"])
         for method, endpoint, status in state["cells"]:
             summary.number((method, endpoint, status))
-        slots = {} if packed.slots is None else _decompress(packed.slots)
         for day, columns in state["days"].items():
-            summary.days[int(day)] = load(columns, [])
-        slots_a_day = DAY // summary.grain
+            summary.days[int(day)] = load(columns, [], blob)
+        slots_a_day, known = DAY // summary.grain, dict[int, list[str]]()
+        for day, window in summary.days.items() if packed.slots else ():
+            known[day] = list(window.addresses.counts)
+        slots, blob = _decompress(packed.slots) if packed.slots else ({}, blob)
         for slot, columns in slots.items():
-            known = columns[-1][0] and list(summary.days[int(slot) // slots_a_day].addresses.counts)
-            summary.slots[int(slot)] = load(columns, known)
+            summary.slots[int(slot)] = load(columns, known[int(slot) // slots_a_day], blob)
         for day, counts in state["counts"].items():
             summary.counts[int(day)] = Counter(counts)
         summary.last_received = state["last"]
@@ -251,7 +254,7 @@ class Summary:
         self.settle()
 
         def named(window: Window) -> object:
-            latency = {(self.cells[key >> BITS], key & BUCKET): n for key, n in window.latency.items()}
+            latency = {self.cells[cell]: histogram for cell, histogram in window.histograms().items()}
             consumers = {(name, self.cells[cell]): n for (name, cell), n in window.consumers.items()}
             addresses = window.addresses
             tallies = {self.cells[cell]: tally for cell, tally in window.tallies.items()}
@@ -261,13 +264,16 @@ class Summary:
         return self.grain, windows, {day: counts for day, counts in self.counts.items() if counts}, self.last_received
 
 
-def _compress(state: object) -> bytes:
-    return zlib.compress(json.dumps(state, separators=(",", ":"), ensure_ascii=False).encode(), 3)
+def _compress(state: object, blob: bytearray) -> bytes:
+    """JSON, then bytes, the length of the JSON before both."""
+    text = json.dumps(state, separators=(",", ":"), ensure_ascii=False).encode()
+    return zlib.compress(len(text).to_bytes(4, "big") + text + blob, 3)
 
 
-def _decompress(packed: bytes) -> dict[str, Any]:
+def _decompress(packed: bytes) -> tuple[dict[str, Any], BytesIO]:
     try:
-        state: dict[str, Any] = from_json(zlib.decompress(packed))
+        plain = zlib.decompress(packed)
     except zlib.error as error:
         raise ValueError("not a summary") from error
-    return state
+    end = 4 + int.from_bytes(plain[:4], "big")
+    return from_json(plain[4:end]), BytesIO(plain[end:])

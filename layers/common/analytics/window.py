@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from itertools import accumulate
+from collections import Counter, defaultdict
+from io import BytesIO
 from typing import Any
 
 from analytics.addresses import Addresses, from_text, to_text
-from analytics.histogram import BITS
+from analytics.histogram import BITS, Histogram, from_planes, histogram_of, to_planes
 
 ALL = 0  # the number that stands for every cell together, in the latency of a slot that gave up its detail
 BUCKET = (1 << BITS) - 1  # the bits of a latency key that number the bucket; those above number the cell
@@ -17,13 +17,18 @@ Tally = list[int]
 
 
 class Window:
-    """What happened in one stretch of event time. Cells are numbers that the summary gives out."""
+    """What happened in one stretch of event time. Cells are numbers that the summary gives out.
 
-    __slots__ = ("addresses", "consumers", "latency", "tallies")
+    `fresh` holds latency that is not in the histograms yet: counting into one flat dictionary is the fastest there is
+    while logs come in, and adding histograms is when they are merged and read.
+    """
+
+    __slots__ = ("addresses", "consumers", "fresh", "latency", "tallies")
 
     def __init__(self) -> None:
         self.tallies: dict[int, Tally] = {}
-        self.latency: Counter[int] = Counter()  # requests by (cell << BITS | bucket)
+        self.fresh: Counter[int] = Counter()  # requests by (cell << BITS | bucket)
+        self.latency: dict[int, Histogram] = {}  # by cell, or under ALL what is known for all together only
         self.addresses = Addresses()
         self.consumers: Counter[tuple[str, int]] = Counter()  # requests by (consumer, cell)
 
@@ -44,9 +49,8 @@ class Window:
         """Add another summary's window, whose cell `n` is `renumber[n]` here."""
         for cell, tally in other.tallies.items():
             self.tally(renumber[cell], *tally)
-        latency = self.latency
-        for key, requests in other.latency.items():
-            latency[renumber[key >> BITS] << BITS | key & BUCKET] += requests
+        for cell, histogram in other.histograms().items():
+            self.latency[renumber[cell]] = self.latency.get(renumber[cell], 0) + histogram
         self.addresses.merge(other.addresses)
         for (consumer, cell), requests in other.consumers.items():
             self.consumers[consumer, renumber[cell]] += requests
@@ -57,12 +61,30 @@ class Window:
         window.merge(self, renumber)
         return window
 
+    def histograms(self) -> dict[int, Histogram]:
+        """Latency by cell, all of it."""
+        if self.fresh:
+            by_cell = defaultdict[int, list[tuple[int, int]]](list)
+            for key, requests in self.fresh.items():
+                by_cell[key >> BITS].append((key & BUCKET, requests))
+            for cell, counts in by_cell.items():
+                self.latency[cell] = self.latency.get(cell, 0) + histogram_of(counts)
+            self.fresh.clear()
+        return self.latency
+
     def blur(self) -> None:
         """Give up which cell each latency belongs to."""
-        latency: Counter[int] = Counter()
-        for key, requests in self.latency.items():
-            latency[key & BUCKET] += requests
-        self.latency = latency
+        counts = Counter(map(BUCKET.__and__, self.fresh))  # each key once; most stand for one request only
+        for key, requests in self.fresh.items():
+            if requests > 1:
+                counts[key & BUCKET] += requests - 1
+        self.latency = {ALL: sum(self.latency.values()) + histogram_of(counts.items())}
+        self.fresh.clear()
+
+    @property
+    def latencies(self) -> int:
+        """How many counts the latency takes, at most."""
+        return len(self.fresh) + sum(map(_width, self.latency.values()))
 
     @property
     def weight(self) -> int:
@@ -71,37 +93,43 @@ class Window:
         return (
             40
             + 10 * len(self.tallies)
-            + 3 * len(self.latency)
+            + self.latencies
             + 10 * len(self.consumers)
             + 6 * len(addresses.counts)
             + len(addresses.registers or b"") // 2
         )
 
-    @property
-    def is_blurred(self) -> bool:
-        """Whether some latency is known for all cells together only."""
-        return any(key <= BUCKET for key in self.latency)
+
+def _width(histogram: Histogram) -> int:
+    """How many buckets from the first in use to the last."""
+    return (histogram.bit_length() - (histogram & -histogram).bit_length()) // 64 + 1
 
 
-def dump(window: Window, known: dict[str, int]) -> list[object]:
-    """A window as JSON can write it; addresses that are known already are written as their number."""
+def dump(window: Window, known: dict[str, int], blob: bytearray) -> list[object]:
+    """A window as JSON can write it, but for its histograms, which are added to `blob`.
+
+    Addresses that are known already are written as their number.
+    """
     tallies = [[cell, *tally] for cell, tally in window.tallies.items()]
-    latency = sorted(window.latency.items())
-    keys, requests = [key for key, _ in latency], [n for _, n in latency]
-    steps = [after - before for before, after in zip([0, *keys], keys, strict=False)]
+    latency = []
+    for cell, histogram in window.histograms().items():
+        first, length, planes = to_planes(histogram)
+        latency.append([cell, first, length, len(planes)])
+        blob += planes
     consumers = [[name, cell, n] for (name, cell), n in window.consumers.items()]
     seen = window.addresses
     names = [known.get(address, address) for address in seen.counts]
     addresses = [names, list(seen.counts.values()), seen.registers and to_text(seen.registers), seen.missed]
-    return [tallies, steps, requests, consumers, addresses]
+    return [tallies, latency, consumers, addresses]
 
 
-def load(columns: list[Any], known: list[str]) -> Window:
-    """The window that `dump` wrote."""
+def load(columns: list[Any], known: list[str], blob: BytesIO) -> Window:
+    """The window that `dump` wrote; `blob` is read from where it stands."""
     window = Window()
-    tallies, steps, requests, consumers, (names, counts, registers, missed) = columns
+    tallies, latency, consumers, (names, counts, registers, missed) = columns
     window.tallies = {cell: tally for cell, *tally in tallies}
-    window.latency = Counter(dict(zip(accumulate(steps), requests, strict=True)))
+    for cell, first, length, size in latency:
+        window.latency[cell] = from_planes(first, length, blob.read(size))
     window.consumers = Counter({(name, cell): n for name, cell, n in consumers})
     if known:
         names = [known[name] if isinstance(name, int) else name for name in names]
