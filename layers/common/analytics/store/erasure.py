@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +115,7 @@ class Erasure:
         if "sealed_at" in item:
             return int(item["sealed_at"]["N"])
         others = [each for each in item.get("hashes", {}).get("SS", []) if each != record.key_hash]
-        if self._delete(self._keys.name, map(self._keys.key, others), late) < len(others):
+        if sum(self._delete(self._keys.name, map(self._keys.key, others), late)) < len(others):
             return None
         for key_hash in others:
             self._keys.forget(key_hash)
@@ -139,16 +139,17 @@ class Erasure:
                     page = self._keys.client.query(**ask)  # from the start each time: what was deleted is not there
                 if not page["Items"]:
                     return deleted, asked
-                deleted += self._delete(self._logs, page["Items"], late)
+                for some in self._delete(self._logs, page["Items"], late):
+                    deleted += some
         except Unavailable:
             if not deleted:
                 raise
         return deleted, None
 
-    def _delete(self, table: str, keys: Iterable[dict[str, Any]], late: int) -> int:
-        """Delete items; how many until the deadline."""
+    def _delete(self, table: str, keys: Iterable[dict[str, Any]], late: int) -> Iterator[int]:
+        """Delete items until the deadline; yields how many at a time."""
         waiting = deque(keys)
-        deleted = pauses = 0
+        pauses = 0
         while waiting and self._now() <= late:
             some = [waiting.popleft() for _ in range(min(_AT_ONCE, len(waiting)))]
             with translated():
@@ -156,12 +157,11 @@ class Erasure:
                     RequestItems={table: [{"DeleteRequest": {"Key": key}} for key in some]}
                 )
             left = [each["DeleteRequest"]["Key"] for each in answer.get("UnprocessedItems", {}).get(table, [])]
-            deleted += len(some) - len(left)
             waiting.extend(left)
+            yield len(some) - len(left)
             if left:
                 self._pause(_PAUSES[min(pauses, len(_PAUSES) - 1)])
             pauses = pauses + 1 if left else 0
-        return deleted
 
     def _note(self, stream: str, update: str, number: int) -> dict[str, Any]:
         """Write down how far it got; the stream's item after that. Raises Unauthorized when another caller finished."""
