@@ -129,7 +129,9 @@ class Delivery:
             if not self._settled() and not self._start():
                 self._work(give_up)
             with self._state:
-                while not self._settled() and (left := give_up - time.monotonic()) > 0:
+                while (
+                    not self._settled() and not self._later_than(give_up) and (left := give_up - time.monotonic()) > 0
+                ):
                     self._state.wait(left)
         finally:
             with self._state:
@@ -143,6 +145,11 @@ class Delivery:
         self._ending = True
         self._wake.set()
         return settled
+
+    def _later_than(self, give_up: float) -> bool:
+        """Whether the next try comes too late for a deadline, so that there is nothing to wait for."""
+        batch = self._batch
+        return batch is not None and batch.due > give_up
 
     def _settled(self) -> bool:
         if self._batch is not None or len(self.buffer):
@@ -181,7 +188,7 @@ class Delivery:
         """What the thread does, in the caller's: for the exit of an interpreter, where no thread can be started."""
         while (left := give_up - time.monotonic()) > 0:
             wait = self._step(left)
-            if wait is None or self._settled():
+            if wait is None or self._settled() or self._later_than(give_up):
                 break
             time.sleep(min(wait, max(give_up - time.monotonic(), 0.0)))
         self._disconnect()

@@ -29,12 +29,13 @@ class Service:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.headers: dict[str, str] = {}
         self.key = self.ask("POST", "/generate_key")["api_key"]
+        self.headers["X-API-Key"] = self.key
 
     def ask(self, method: str, path: str) -> Any:
         """The JSON of an answer."""
-        headers = {"X-API-Key": getattr(self, "key", "")}
-        request = urllib.request.Request(self.url + path, method=method, headers=headers)  # noqa: S310 - ours
+        request = urllib.request.Request(self.url + path, method=method, headers=self.headers)  # noqa: S310 - ours
         with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
             return json.load(answer)
 

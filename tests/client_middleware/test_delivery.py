@@ -1,0 +1,189 @@
+"""How delivery decides, against answers made up here: no network, no server."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from client_middleware.buffer import Row
+from client_middleware.delivery import Delivery
+from client_middleware.settings import Settings
+from client_middleware.transport import Outcome, understand
+
+STORED = Outcome("stored")
+
+
+def row(weight: int = 1) -> Row:
+    """A request."""
+    return (1_763_985_600.0, 0.001, "GET", "/", 200, None, "", weight)
+
+
+class Service:
+    """Answers as it was told, and all is well afterwards."""
+
+    def __init__(self, *outcomes: Outcome | Exception) -> None:
+        self.outcomes = list(outcomes)
+        self.batches: list[dict[str, Any]] = []
+        self.asked = threading.Event()
+
+    def post(self, body: bytes, within: float | None = None) -> Outcome:
+        """Take a batch; only what is answered as stored is."""
+        assert within is None or within > 0
+        outcome = self.outcomes.pop(0) if self.outcomes else STORED
+        self.asked.set()
+        if isinstance(outcome, Exception):
+            raise outcome
+        if outcome.kind == "stored":
+            self.batches.append(json.loads(body))
+        return outcome
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def made(service: Service, *, in_background: bool = False, **settings: Any) -> Delivery:
+    """A delivery to it, sent by flush only if not said otherwise."""
+    whole = Settings(api_base="http://service", api_key="key", **settings)
+    return Delivery(whole, lambda: service, in_background=in_background, first_wait=0.01)
+
+
+def test_by_age() -> None:
+    """A log leaves when it has waited for `flush_seconds`, without another request to push it."""
+    service = Service()
+    delivery = made(service, in_background=True, flush_seconds=0.2)
+    start = time.monotonic()
+    delivery.record(row())
+    assert service.asked.wait(5)
+    assert 0.2 <= time.monotonic() - start < 2
+    delivery.close(1)
+
+
+def test_by_size() -> None:
+    """A full batch leaves at once, and what is too little for another waits."""
+    service = Service()
+    delivery = made(service, in_background=True, flush_seconds=60, batch_logs=4)
+    for _ in range(9):
+        delivery.record(row())
+    assert service.asked.wait(5)
+    assert delivery.flush(5)
+    assert [len(batch["logs"]) for batch in service.batches] in ([4, 4, 1], [4, 5])
+    delivery.close(1)
+
+
+def test_idle_threads_end() -> None:
+    """A thread ends when it is closed, and another starts with the next request."""
+    service = Service()
+    delivery = made(service, in_background=True, flush_seconds=0.05)
+    for _ in range(3):
+        before = threading.active_count()
+        delivery.record(row())
+        assert threading.active_count() == before + 1
+        assert delivery.close(5)
+        give_up = time.monotonic() + 5
+        while threading.active_count() > before:
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+    assert sum(len(batch["logs"]) for batch in service.batches) == 3
+
+
+def test_losses_alone_are_reported() -> None:
+    """Losses with no log left to carry them are reported in a batch of their own, once."""
+    service = Service()
+    delivery = made(service)
+    delivery.buffer.lose({"overflow": 7})
+    assert delivery.flush(5)
+    assert delivery.flush(5)
+    assert [(batch["logs"], batch["dropped"]) for batch in service.batches] == [([], {"overflow": 7})]
+
+
+def test_losses_alone_that_are_refused() -> None:
+    """A service that refuses everything is not asked again and again about losses alone."""
+    service = Service(*[Outcome("refused", "http_404")] * 50)
+    delivery = made(service)
+    delivery.record(row(weight=3))
+    assert delivery.flush(1)
+    assert delivery.flush(1)
+    assert 50 - len(service.outcomes) <= 3
+    assert delivery.buffer.losses == {"http_404": 3}
+
+
+def test_weights_are_counted() -> None:
+    """What is lost is counted in requests, not in logs."""
+    service = Service(Outcome("refused", "http_413"))
+    delivery = made(service)
+    delivery.record(row(weight=100))
+    delivery.record(row())
+    assert delivery.flush(1)
+    assert delivery.buffer.losses == {"http_413": 101}
+    assert delivery.flush(1)
+    assert service.batches[-1]["dropped"] == {"http_413": 101}
+
+
+def test_an_exception_nobody_foresaw(caplog: pytest.LogCaptureFixture) -> None:
+    """A defect in sending costs a traceback in the log, and not the batch."""
+    service = Service(ZeroDivisionError("a defect"))
+    delivery = made(service)
+    delivery.record(row())
+    assert delivery.flush(5)
+    assert len(service.batches) == 1
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_flush_does_not_wait_for_nothing() -> None:
+    """When the service asked to be left alone for longer than the deadline, a flush returns at once."""
+    service = Service(Outcome("again", "http_503", wait=60.0))
+    delivery = made(service)
+    delivery.record(row())
+    start = time.monotonic()
+    assert not delivery.flush(10)
+    assert time.monotonic() - start < 5
+    assert delivery.pending == 1
+
+
+def test_ids() -> None:
+    """Each batch has an id of its own, which the service takes, also between deliveries."""
+    service = Service()
+    for _ in range(2):
+        delivery = made(service, batch_logs=1)
+        for _ in range(3):
+            delivery.record(row())
+        assert delivery.flush(5)
+    ids = [batch["batch_id"] for batch in service.batches]
+    assert len(set(ids)) == 6
+    assert all(len(each) <= 64 and set(each) <= set("0123456789abcdef-") for each in ids)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "expected"),
+    [
+        (200, {}, ("stored", "", None, False)),
+        (204, {}, ("stored", "", None, False)),
+        (301, {}, ("refused", "http_301", None, False)),
+        (401, {}, ("unauthorized", "unauthorized", None, False)),
+        (403, {}, ("refused", "http_403", None, False)),
+        (413, {}, ("refused", "http_413", None, False)),
+        (422, {}, ("refused", "http_422", None, False)),
+        (408, {}, ("again", "http_408", None, True)),
+        (429, {"retry-after": "7"}, ("again", "http_429", 7.0, False)),
+        (500, {}, ("again", "http_500", None, True)),
+        (502, {}, ("again", "http_502", None, True)),
+        (503, {"retry-after": "0"}, ("again", "http_503", 0.0, False)),
+        (503, {"retry-after": "soon"}, ("again", "http_503", None, False)),
+        (503, {"retry-after": "-1"}, ("again", "http_503", None, False)),
+        (
+            503,
+            {"date": "Mon, 24 Nov 2025 12:00:00 GMT", "retry-after": "Mon, 24 Nov 2025 12:01:30 GMT"},
+            ("again", "http_503", 90.0, False),
+        ),
+        (504, {}, ("again", "http_504", None, True)),
+    ],
+)
+def test_what_an_answer_means(status: int, headers: dict[str, str], expected: tuple[Any, ...]) -> None:
+    """Each status, and each form of Retry-After, means one thing."""
+    outcome = understand(httpx.Response(status, headers=headers), b"{}")
+    assert (outcome.kind, outcome.reason, outcome.wait, outcome.maybe_stored) == expected
