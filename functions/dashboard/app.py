@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import mimetypes
+import random
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,6 +19,7 @@ from analytics.cursor import Cursor
 from analytics.errors import NotFound
 from analytics.export import Row, row, to_csv, to_ndjson
 from analytics.filter import Filter
+from analytics.fold import fold_all
 from analytics.model import Address, isoformat
 from analytics.runtime import lambda_handler
 from analytics.store import KeyRecord
@@ -25,6 +27,7 @@ from analytics.summary import SECOND
 from analytics.timeline import Period, Range, parse_range
 from analytics.web import Service, application, authorized
 
+SCHEDULE_US = 20 * SECOND  # of folding in one scheduled run; the function ends after 29 s
 PAGE_DEADLINE = 8 * SECOND  # of looking for raw logs before a page is cut short
 STATIC = Path(__file__).parent / "static"
 PAGE_HEADERS = {
@@ -200,4 +203,11 @@ def _microseconds(milliseconds: float | None) -> int | None:
     return None if milliseconds is None else round(milliseconds * 1000)
 
 
-handler = lambda_handler(create_app)
+def fold_on_schedule(service: Service) -> dict[str, int]:
+    """Store what is not in a rollup yet, of all streams, so that no raw log expires before it is folded."""
+    streams = list(service.keys.streams())
+    random.shuffle(streams)  # a run may end before it is through: each stream gets its turn
+    return fold_all(service.logs, streams, service.now, service.now() + SCHEDULE_US)
+
+
+handler = lambda_handler(create_app, on_schedule=fold_on_schedule)

@@ -21,24 +21,31 @@ def connect() -> Service:
     return Service.connect(Settings.from_environment())
 
 
-def lambda_handler(create_app: Callable[[Service], FastAPI], connect: Callable[[], Service] = connect) -> Handler:
-    """The handler of a function, over the service that `connect` gives.
+def lambda_handler(
+    create_app: Callable[[Service], FastAPI],
+    connect: Callable[[], Service] = connect,
+    on_schedule: Callable[[Service], dict[str, Any]] | None = None,
+) -> Handler:
+    """The handler of a function, over the service that `connect` gives: its requests, and its schedule if it has one.
 
     On Lambda the application is made now, so that the work falls into the init phase; elsewhere at the first event, so
     that importing a function does nothing. Handlers may be called from several threads at once.
     """
-    made: list[Mangum] = []
+    made: list[tuple[Service, Mangum]] = []
     lock = threading.Lock()
 
-    def make() -> Mangum:
+    def make() -> tuple[Service, Mangum]:
         with lock:
             if not made:
                 _ensure_event_loop()
-                made.append(Mangum(create_app(connect()), lifespan="off"))
+                service = connect()
+                made.append((service, Mangum(create_app(service), lifespan="off")))
         return made[0]
 
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        mangum = made[0] if made else make()
+        service, mangum = made[0] if made else make()
+        if on_schedule and event.get("detail-type") == "Scheduled Event":
+            return on_schedule(service)
         _ensure_event_loop()
         return mangum(event, context)
 

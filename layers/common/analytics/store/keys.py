@@ -12,7 +12,7 @@ changes the set too, so that it never misses a key, as an index, which follows t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +150,22 @@ class KeyTable:
         with translated():
             answer = self.client.get_item(TableName=self.name, Key=self.key(f"stream#{stream}"), ConsistentRead=True)
         return answer.get("Item", {})
+
+    def streams(self) -> Iterator[str]:
+        """Every stream there is: a scan of the table, for what runs on a schedule and for nothing else."""
+        ask: dict[str, Any] = {
+            "TableName": self.name,
+            "FilterExpression": "begins_with(key_hash, :stream) AND attribute_not_exists(erasing)",
+            "ExpressionAttributeValues": {":stream": {"S": "stream#"}},
+            "ProjectionExpression": "key_hash",
+        }
+        while True:
+            with translated():
+                page = self.client.scan(**ask)
+            yield from (item["key_hash"]["S"].removeprefix("stream#") for item in page["Items"])
+            if not page.get("LastEvaluatedKey"):
+                return
+            ask["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def key(self, key_hash: str) -> dict[str, Any]:
         """The primary key of an item."""
