@@ -310,7 +310,7 @@ def test_a_revocation_that_is_not_understood_is_none(api: Api, query: str) -> No
 
 
 def test_a_revoked_key_is_unknown(api: Api, dynamodb: DynamoDBClient, clock: Clock) -> None:
-    """At once where keys are managed, within 30 s elsewhere; nothing of it stays in the table, and other keys work on."""
+    """At once where keys are managed, within 30 s elsewhere; nothing of it stays in the table. Other keys work on."""
     spare = add(api, "full")
     assert api.get("/raw_logs").status_code == 200
     answer = delete(api)
