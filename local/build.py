@@ -7,6 +7,8 @@ file times, so the bytecode is of the kind that does not look at them (PEP 552, 
 from __future__ import annotations
 
 import argparse
+import gzip
+import json
 import os
 import platform
 import shutil
@@ -29,6 +31,7 @@ LAYER = "CommonLayer"
 ARCHITECTURES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}  # of Python: of Lambda
 # Of botocore's descriptions of 400 services, what a DynamoDB client opens.
 BOTOCORE_DATA = ("dynamodb", "endpoints", "partitions", "sdk-default-configuration", "_retry")
+ENDPOINTS = ("dynamodb", "sts")  # of 400 services, those that a function may call
 UNUSED = ("bin", "boto3/data", "boto3/examples", "*/tests", "*/__pycache__", "_distutils_hack", "*.pth")
 
 
@@ -36,20 +39,19 @@ class BuildError(Exception):
     """The stack can not be built; one sentence."""
 
 
-def build(version: str, architecture: str) -> None:
-    """Build for one Python version ("3.13") and architecture ("x86_64", "arm64"). Raises BuildError."""
+def build(version: str, architecture: str, into: Path = BUILT) -> None:
+    """Build for one Python version ("3.13") and architecture ("x86_64", "arm64") into a folder. Raises BuildError."""
     python = interpreter.find(version)
     if python is None:
         raise BuildError(f"there is no Python {version} here to build with; give another --runtime")
     overrides = ["--parameter-overrides", f"Runtime=python{version} Architecture={architecture}"]
-    sam("build", *overrides, python=python)
-    layer = BUILT / LAYER / "python"
-    trim(layer)
-    compile_all(python, BUILT / LAYER, "/opt")
-    for function in sorted(BUILT.iterdir()):
+    sam("build", "--build-dir", str(into), *overrides, python=python)
+    trim(into / LAYER / "python")
+    compile_all(python, into / LAYER, "/opt")
+    for function in sorted(into.iterdir()):
         if function.is_dir() and function.name != LAYER:
             compile_all(python, function, "/var/task")
-    settle(BUILT / "template.yaml", {"Runtime": f"python{version}", "Architecture": architecture})
+    settle(into / "template.yaml", {"Runtime": f"python{version}", "Architecture": architecture})
 
 
 def sam(*arguments: str, python: Path | None = None) -> None:
@@ -64,13 +66,31 @@ def sam(*arguments: str, python: Path | None = None) -> None:
 
 
 def trim(layer: Path) -> None:
-    """Remove what no function ever imports or opens."""
-    for pattern in UNUSED:
-        for path in layer.glob(pattern):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for path in (layer / "botocore" / "data").iterdir():
-        if path.name.split(".")[0] not in BOTOCORE_DATA:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    """Remove what no function ever imports or opens, and shorten what a DynamoDB client reads when it is made."""
+    data = layer / "botocore" / "data"
+    unused = [path for pattern in UNUSED for path in layer.glob(pattern)]
+    unused += [path for path in data.iterdir() if path.name.split(".")[0] not in BOTOCORE_DATA]
+    for path in unused:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in [*data.rglob("*.json"), *data.rglob("*.json.gz")]:
+        text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        description = _without_documentation(json.loads(text))
+        if path.name == "endpoints.json":
+            for partition in description["partitions"]:
+                services = partition["services"].items()
+                partition["services"] = {name: service for name, service in services if name in ENDPOINTS}
+        path.unlink()
+        path.with_name(path.name.removesuffix(".gz")).write_text(json.dumps(description, separators=(",", ":")))
+
+
+def _without_documentation(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: _without_documentation(inner)
+            for name, inner in value.items()
+            if name != "documentation" or not isinstance(inner, str)
+        }
+    return [_without_documentation(inner) for inner in value] if isinstance(value, list) else value
 
 
 def compile_all(python: Path, folder: Path, mounted: str) -> None:
