@@ -10,6 +10,7 @@ import pytest
 from analytics import key
 from analytics.store import KeyTable
 from analytics.web import Service
+from functions.dashboard.app import fold_on_schedule
 from tests.conftest import SETTINGS, Api, Clock
 from tests.functions.wire import UNAUTHORIZED, batch, log, send
 
@@ -120,6 +121,23 @@ def test_a_batch_that_was_still_under_way_is_erased_too(
     assert answer.json() == {"deleted": 4 if late < 30 else 3, "complete": True}
     assert stream not in everything(dynamodb)
     assert left(dynamodb)[SETTINGS.logs_table] == 0
+
+
+def test_the_scheduled_fold_leaves_a_stream_under_erasure_alone(
+    api: Api, service: Service, dynamodb: DynamoDBClient, clock: Clock
+) -> None:
+    """It would store a summary of what is to be forgotten."""
+    elsewhere = Api(replace(service, keys=KeyTable(dynamodb, SETTINGS.keys_table)))
+    elsewhere.key = api.key
+    send(elsewhere, log())
+    erase(api)
+    send(elsewhere, log(), batch_id="late")
+    clock.advance(80)
+    assert fold_on_schedule(service) == {"folded": 1, "left": 0}  # the stream that the other sign-up made
+    held = [item["timestamp"]["S"][:2] for item in dynamodb.scan(TableName=SETTINGS.logs_table)["Items"]]
+    assert sorted(held) == ["B#", "L#"]
+    clock.advance(GRACE - 80)
+    assert erase(api).json() == {"deleted": 4, "complete": True}
 
 
 def test_asking_again_before_the_grace_is_over_says_how_long_it_takes(api: Api, clock: Clock) -> None:

@@ -16,7 +16,8 @@ The stream's item in the table of keys says how far it got:
 Why nothing can come after GRACE: a function that has read a key before it was deleted believes it for 30 s, so the last
 call is let in at `sealed_at` + 30 s. A function is stopped 29 s later at most (`Timeout` in template.yaml), and with it
 what it was going to write. The rest, half a minute, is for a put that was on its way when its function was stopped
-(DynamoDB answers within seconds or not at all) and for clocks that differ.
+(DynamoDB answers within seconds or not at all) and for clocks that differ. The scheduled fold needs no key, but leaves
+out marked streams: a run that began before the mark is stopped 29 s later, too.
 
 Each step can be done again, however it ended, and by two callers at once: they delete the same items.
 """
