@@ -43,18 +43,22 @@ sam-local: build  ## the built functions in containers, on port 3000 (needs a Do
 test: page  ## every test that needs neither Docker nor a browser
 	$(BIN)/python -m pytest -m "not container and not browser"
 
-test-browser: page  ## the web page in Chromium (Debian: apt-get install chromium)
+test-browser: setup  ## the web page in Chromium (Debian: apt-get install chromium; needs npm)
+	@npm ci --silent
+	@$(BIN)/python -m local.vendor --strict
 	$(BIN)/python -m pytest -m browser tests/page
 
 test-containers: build  ## the built functions, in Lambda's emulator and in containers
 	$(BIN)/python -m pytest -m container tests/contract
 
-check: setup  ## lint, format, types, import floors, pinned requirements
+check: setup  ## lint, format, types, import floors, pinned requirements, the API's document
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m local.requirements --check
+	$(BIN)/python -m local.openapi --check
+	@! command -v npm >/dev/null || { npm ci --silent && npm run --silent check; }
 
 format: setup  ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
@@ -71,4 +75,4 @@ screenshot: page  ## take the README's picture of the page
 	$(BIN)/python -m local.screenshot
 
 clean:  ## remove what the chores made
-	rm -rf $(VENV) .venv-* .aws-sam dist node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* .aws-sam dist node_modules functions/dashboard/static/vendor .mypy_cache .pytest_cache .ruff_cache .hypothesis

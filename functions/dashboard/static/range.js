@@ -105,11 +105,6 @@ export function fitting(length) {
  */
 export const offered = (length) => PERIODS.filter((period) => length / SIZE[period] >= 2 && length / SIZE[period] <= 1_500);
 
-/** @param {Span} span @returns {Span} the preceding stretch of equal length */
-export function preceding({ start, end }) {
-  return start === null || end === null ? { start: null, end: null } : { start: start - (end - start), end: start };
-}
-
 /**
  * The neighbour, earlier (-1) or later (+1), in whole buckets.
  * @param {Span} span

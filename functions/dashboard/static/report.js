@@ -2,9 +2,9 @@
  * The numbers behind the page: one answer of /dashboard, and the one for the time before it.
  * @module
  */
-import { Failed, ask, now } from "./api.js";
+import { ask, now } from "./api.js";
 import { MOST } from "./table.js";
-import { fitting, following, offered, preceding, resolve, SIZE } from "./range.js";
+import { fitting, following, offered, resolve, SIZE } from "./range.js";
 
 /** @typedef {import("./format.js").Period} Period */
 /** @typedef {import("./format.js").Maybe} Maybe */
@@ -45,9 +45,6 @@ import { fitting, following, offered, preceding, resolve, SIZE } from "./range.j
  * @property {Period[]} periods on offer for this span
  */
 
-/** Whether the server answers `compare=previous`; one that does not refuses the name. */
-let compares = true;
-
 /**
  * @param {View} view
  * @param {AbortSignal} signal
@@ -66,18 +63,11 @@ export async function load(view, signal) {
 
   const period = wanted ?? fitting(range.end - range.start);
   const periods = offered(range.end - range.start);
-  const before = range.yesterday ?? preceding(range);
-  if (compares && !range.yesterday) {
-    try {
-      const answer = await get(range, period, "previous");
-      if (answer.previous) return { answer, previous: answer.previous, span: range, period, periods };
-      compares = false;
-    } catch (error) {
-      if (!(error instanceof Failed && error.status === 422 && error.message.includes("compare"))) throw error;
-      compares = false;
-    }
+  if (!range.yesterday) {
+    const answer = await get(range, period, "previous");
+    return { answer, previous: answer.previous ?? null, span: range, period, periods };
   }
-  const [answer, previous] = await Promise.all([get(range, period), get(before, period)]);
+  const [answer, previous] = await Promise.all([get(range, period), get(range.yesterday, period)]);
   return { answer, previous, span: range, period, periods };
 }
 

@@ -6,12 +6,14 @@ Its floors, from the ground; each imports only what lies below it (`lint-imports
     0  model                     what a client may send, and the limits
     1  batch                     logs as columns, packed into the bytes of one item
     1  key, cursor, timeline     the form of a key; of a page's end; ranges, periods and points
-    1  histogram, summary        what is counted, mergeable in any order
+    1  histogram, addresses      latency within 1 %; who came, exact and then sketched
+    1  window, summary, bounds   what is counted: of one stretch of time, of all, and small enough to store
     1  filter, report, export    which logs; the dashboard's blocks; rows and files
     2  store, settings           DynamoDB; the environment
-    3  web                       what the applications share: errors, keys, bodies
-    4  runtime                   an application as a Lambda handler
+    3  fold, answer              summaries that are stored by whoever reads; questions and where their answers come from
+    4  web                       what the applications share: errors, keys, bodies
+    5  runtime                   an application as a Lambda handler
 
 A log's way: `web.read_body` → `model.parse_batch` → `Batch.of` → `LogTable.append`, and back:
-`LogTable.since` → `Filter.apply` → `Summary.fold` → `report`.
+`LogTable.since` → `Fold` → `Summary` → `Report`.
 """
