@@ -1,9 +1,10 @@
 """What tracking adds to a request, in CPU: python -m bench.middleware
 
 The same FastAPI app is driven through its ASGI interface, each contender in a process of its own, all of them once in
-each round. CPU is that of the whole process, background threads included. Ours delivers to a live server on loopback,
-which counts; the others export to a closed port, so they are spared an answer. Contenders come from the `bench`
-dependency group, in `.venv-bench`, which is made when it is missing.
+each round, and each right after the app alone, for a shared machine is not the same from one second to the next: what
+counts is the difference of the two. CPU is that of the whole process, background threads included. Ours delivers to a
+live server on loopback, whose answers count too; the others export to a closed port, so they are spared an answer.
+Contenders come from the `bench` dependency group, in `.venv-bench`, which is made when it is missing.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv-bench"
-REQUESTS = 3000  # in one round of one contender; whole batches of ours
-ROUNDS = 11
-SETTLE_S = 0.15  # after a round, for what is sent in the background
+REQUESTS = 1000  # of each app in one round of one contender; whole batches of ours
+ROUNDS = 25
+SETTLE_S = 0.1  # after a round, for what is sent in the background
 CLOSED = "http://127.0.0.1:9"  # discard: nothing listens
 
 Message = MutableMapping[str, Any]
@@ -129,14 +130,14 @@ async def work(name: str) -> None:
         return {"item_id": item_id}
 
     CONTENDERS[name][0](app)
+    requests = REQUESTS - 1
     await request(app)
     loop = asyncio.get_running_loop()
-    for number in range(ROUNDS + 1):
-        if not await loop.run_in_executor(None, sys.stdin.readline):
-            break
+    while await loop.run_in_executor(None, sys.stdin.readline):
         start = time.process_time()
-        for _ in range(REQUESTS if number else REQUESTS - 1):
+        for _ in range(requests):
             await request(app)
+        requests = REQUESTS
         await asyncio.sleep(SETTLE_S)
         print((time.process_time() - start) / REQUESTS * 1e6, flush=True)
 
@@ -212,10 +213,10 @@ def installed() -> dict[str, str]:
     return {each["name"]: each["version"] for each in json.loads(listed.stdout)}
 
 
-def measure(names: list[str], api_base: str) -> dict[str, list[float]]:
-    """CPU per request in µs of every contender in every round, the first round being for warming up."""
+def measure(names: list[str], api_base: str) -> dict[str, list[tuple[float, float]]]:
+    """CPU per request in µs, alone and with each contender, in every round but the first, which warms up."""
     environment = os.environ | {"API_BASE": api_base, "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1"}
-    results: dict[str, list[float]] = {name: [] for name in names}
+    results: dict[str, list[tuple[float, float]]] = {name: [] for name in names if name != "bare"}
     with ExitStack() as running:
         workers = {
             name: running.enter_context(
@@ -231,16 +232,18 @@ def measure(names: list[str], api_base: str) -> dict[str, list[float]]:
             for name in names
         }
         for _ in range(ROUNDS + 1):
-            for name, worker in workers.items():
-                assert worker.stdin is not None and worker.stdout is not None
-                worker.stdin.write("\n")
-                worker.stdin.flush()
-                results[name].append(float(worker.stdout.readline()))
+            for name, rounds in results.items():
+                rounds.append((_round(workers["bare"]), _round(workers[name])))
         for worker in workers.values():
-            assert worker.stdin is not None
-            worker.stdin.close()
             worker.terminate()  # exporters would go on trying their closed port
     return {name: rounds[1:] for name, rounds in results.items()}
+
+
+def _round(worker: subprocess.Popen[str]) -> float:
+    assert worker.stdin is not None and worker.stdout is not None
+    worker.stdin.write("\n")
+    worker.stdin.flush()
+    return float(worker.stdout.readline())
 
 
 def main() -> None:
@@ -251,15 +254,12 @@ def main() -> None:
         results = measure(names, api_base)
     own = 2 * (ROUNDS + 1) * REQUESTS
     assert sum(counts) == own, f"{sum(counts)} of {own} logs arrived"
-    alone = results.pop("bare")
-    added = {
-        name: statistics.median(with_it - without for with_it, without in zip(rounds, alone, strict=True))
-        for name, rounds in results.items()
-    }
+    added = {name: statistics.median(with_it - alone for alone, with_it in rounds) for name, rounds in results.items()}
+    alone = statistics.median(alone for rounds in results.values() for alone, _ in rounds)
+    print(f"bare app: {alone:.0f} µs of CPU a request, FastAPI {versions['fastapi']}, CPython {sys.version.split()[0]}")
     print(
-        f"bare app: {statistics.median(alone):.0f} µs of CPU a request; FastAPI {versions['fastapi']}, CPython", end=""
+        f"ours: all of {own:,} logs arrived, in {len(counts)} batches; load of this machine {os.getloadavg()[0]:.1f}\n"
     )
-    print(f" {sys.version.split()[0]}; {own:,} logs of ours arrived in {len(counts)} batches\n")
     print(f"{'':36}{'version':>10}{'µs added':>10}{'ratio':>8}")
     for name, microseconds in added.items():
         version = versions.get(CONTENDERS[name][1], "")
