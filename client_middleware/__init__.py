@@ -8,10 +8,11 @@ What happens to a request, module by module:
     middleware   the two ways of use; times a request and sees its status
     tracker      makes one row of a finished request; route, address and sampling know how
     buffer       holds rows, bounded, and counts what is lost, by reason
-    delivery     sends batches from a background thread: retries, flush, exit, fork
+    delivery     the background thread: flush, exit, fork
+    outbox       one batch at a time: made once, sent, tried again, settled
     wire         rows into the JSON of one batch
     transport    one POST and what its answer means
-    settings     every setting: argument, environment or .env
+    settings     every setting: argument, environment or .env; values knows what they may be
     sink         keeps logs in memory instead, for tests (pytest_plugin)
     doctor       `python -m client_middleware doctor`
 

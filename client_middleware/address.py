@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from client_middleware.settings import Networks
+from client_middleware.values import Networks
 
 DAY_S = 86_400
 MAX_REMEMBERED = 10_000  # addresses; some 2 MB

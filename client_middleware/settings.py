@@ -2,140 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
-from urllib.parse import urlsplit
+from typing import Any, Literal, TypedDict
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
-
-Consumer = Callable[["Request"], "str | None"]
-Networks = tuple[IPv4Network | IPv6Network, ...]
-
-PROBES = ("/favicon.ico", "/health", "/healthz", "/livez", "/metrics", "/ping", "/ready", "/readyz")
-"""What `probes` in `exclude_paths` stands for: the paths that machines ask for all day."""
+from client_middleware import values
+from client_middleware.values import Consumer, Networks
 
 
 class SettingsError(ValueError):
     """A setting that can not be used; the message names it, where it came from, and what is expected."""
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("expected text")
-    return value.strip()
-
-
-def _base(value: object) -> str:
-    url = _text(value).rstrip("/")
-    try:
-        parts = urlsplit(url)
-        fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # brackets that do not close, a port that is no number
-        fine = False
-    if not fine or "?" in url or "#" in url:
-        raise ValueError("expected a URL such as https://abc.execute-api.eu-central-1.amazonaws.com")
-    return url
-
-
-def _key(value: object) -> str:
-    key = _text(value)
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError("expected the API key as POST /generate_key gave it")
-    return key
-
-
-def _choice(*choices: str) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        if value not in choices:
-            raise ValueError(f"expected one of {', '.join(choices)}")
-        return str(value)
-
-    return parse
-
-
-def _number(least: float, most: float) -> Callable[[object], float]:
-    def parse(value: object) -> float:
-        expected = f"expected a number from {least:g} to {most:g}"
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise ValueError(expected)
-        try:
-            number = float(value)
-        except ValueError:
-            raise ValueError(expected) from None
-        if not least <= number <= most:
-            raise ValueError(expected)
-        return number
-
-    return parse
-
-
-def _whole(least: int, most: int) -> Callable[[object], int]:
-    number = _number(least, most)
-
-    def parse(value: object) -> int:
-        if (parsed := number(value)) != int(parsed):
-            raise ValueError("expected a whole number")
-        return int(parsed)
-
-    return parse
-
-
-def _flag(value: object) -> bool:
-    known = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-    try:
-        return known[str(value).lower()]
-    except KeyError:
-        raise ValueError("expected true or false") from None
-
-
-def _list(value: object) -> tuple[str, ...]:
-    items = value.split(",") if isinstance(value, str) else value
-    if not isinstance(items, Iterable) or not all(isinstance(item, str) for item in items):
-        raise ValueError("expected a list, or text with commas")
-    return tuple(item.strip() for item in items if item.strip())
-
-
-def _paths(value: object) -> tuple[str, ...]:
-    paths: list[str] = []
-    for path in _list(value):
-        if path == "probes":
-            paths += PROBES
-        elif path.startswith(("/", "*")):
-            paths.append(path)
-        else:
-            raise ValueError(f"expected paths that begin with /, or the word probes, found {path!r}")
-    return tuple(paths)
-
-
-def _methods(value: object) -> tuple[str, ...]:
-    return tuple(method.upper() for method in _list(value))
-
-
-def _proxies(value: object) -> int | Networks:
-    try:
-        return _whole(0, 16)(value)
-    except ValueError:
-        pass
-    try:
-        return tuple(ip_network(network) for network in _list(value))
-    except ValueError as error:
-        raise ValueError(f"expected how many proxies there are, or their networks ({error})") from None
-
-
-def _consumer(value: object) -> str | Consumer:
-    if isinstance(value, str) and value.isidentifier():
-        return value
-    if not callable(value):
-        raise ValueError("expected a function of the request, or the name of an attribute of request.state")
-    if inspect.iscoroutinefunction(value):
-        raise ValueError("expected a plain function, not an async one: it runs after the response")
-    return value
 
 
 def _setting(
@@ -144,9 +22,6 @@ def _setting(
     """A field: where it is read, how it is understood, and what the table in README.md says of it."""
     metadata = {"environment": environment, "parse": parse, "meaning": meaning, "unit": unit, "default": shown}
     return field(default=default, metadata=metadata)
-
-
-_FLUSH = _choice("every", "adaptive", "off")
 
 
 class Options(TypedDict, total=False):
@@ -178,82 +53,103 @@ class Settings:
     """What to send where; see the table in README.md, which a test compares with this class."""
 
     api_base: str | None = _setting(
-        None, "API_BASE", _base, "where the service is; without it nothing is tracked", "URL"
+        None, "API_BASE", values.base, "where the service is; without it nothing is tracked", "URL"
     )
-    api_key: str | None = _setting(None, "ANALYTICS_API_KEY", _key, "the key; without it nothing is tracked")
+    api_key: str | None = _setting(None, "ANALYTICS_API_KEY", values.key, "the key; without it nothing is tracked")
     ip: Literal["full", "masked", "hashed", "none"] = _setting(
         "masked",
         "ANALYTICS_IP",
-        _choice("full", "masked", "hashed", "none"),
+        values.choice("full", "masked", "hashed", "none"),
         "what is kept of the client's address: all, its network (/24, /48), a keyed hash that changes daily, nothing",
     )
     ip_secret: str | None = _setting(
-        None, "ANALYTICS_IP_SECRET", _text, "the secret behind `hashed`; the same in every process", shown="the API key"
+        None,
+        "ANALYTICS_IP_SECRET",
+        values.text,
+        "the secret behind `hashed`; the same in every process",
+        shown="the API key",
     )
     trusted_proxies: int | Networks = _setting(  # noqa: RUF009 - a field
         0,
         "ANALYTICS_TRUSTED_PROXIES",
-        _proxies,
+        values.proxies,
         "how many proxies in front of the app append to X-Forwarded-For, or their networks (`10.0.0.0/8,fd00::/8`); "
         "0: the header is not read",
         "proxies, or networks",
     )
     sample_rate: float = _setting(
-        1.0, "ANALYTICS_SAMPLE_RATE", _number(0.0001, 1), "share of requests sent; totals stay right", "0.0001 to 1"
+        1.0,
+        "ANALYTICS_SAMPLE_RATE",
+        values.number(0.0001, 1),
+        "share of requests sent; totals stay right",
+        "0.0001 to 1",
     )
     exclude_paths: tuple[str, ...] = _setting(
         (),
         "ANALYTICS_EXCLUDE_PATHS",
-        _paths,
+        values.paths,
         "paths that are not tracked; `*` stands for any text, `probes` for the usual health checks",
         "list",
         "none",
     )
     exclude_methods: tuple[str, ...] = _setting(
-        (), "ANALYTICS_EXCLUDE_METHODS", _methods, "methods that are not tracked", "list", "none"
+        (), "ANALYTICS_EXCLUDE_METHODS", values.methods, "methods that are not tracked", "list", "none"
     )
     consumer: str | Consumer | None = _setting(  # noqa: RUF009 - a field
         None,
         "ANALYTICS_CONSUMER",
-        _consumer,
+        values.consumer,
         "who calls: the name of a `request.state` attribute, or (argument only) a function of the request",
         shown="not collected",
     )
-    user_agent: bool = _setting(False, "ANALYTICS_USER_AGENT", _flag, "keep the User-Agent header", "true, false")
+    user_agent: bool = _setting(False, "ANALYTICS_USER_AGENT", values.flag, "keep the User-Agent header", "true, false")
     raw_path: Literal["none", "unmatched", "all"] = _setting(
         "none",
         "ANALYTICS_RAW_PATH",
-        _choice("none", "unmatched", "all"),
+        values.choice("none", "unmatched", "all"),
         "keep the path as it was asked for, beside the route template: never, where no route matched, always",
     )
     flush_seconds: float = _setting(
-        5.0, "ANALYTICS_FLUSH_SECONDS", _number(0.05, 3600), "a log waits at most this long before it is sent", "s"
+        5.0,
+        "ANALYTICS_FLUSH_SECONDS",
+        values.number(0.05, 3600),
+        "a log waits at most this long before it is sent",
+        "s",
     )
-    batch_logs: int = _setting(1000, "ANALYTICS_BATCH_LOGS", _whole(1, 1000), "as many logs are sent at once", "logs")
+    batch_logs: int = _setting(
+        1000, "ANALYTICS_BATCH_LOGS", values.whole(1, 1000), "as many logs are sent at once", "logs"
+    )
     buffer_logs: int = _setting(
-        10_000, "ANALYTICS_BUFFER_LOGS", _whole(1, 1_000_000), "more logs than this do not wait; they count as lost"
+        10_000,
+        "ANALYTICS_BUFFER_LOGS",
+        values.whole(1, 1_000_000),
+        "more logs than this do not wait; they count as lost",
     )
     buffer_bytes: int = _setting(
-        8 << 20, "ANALYTICS_BUFFER_BYTES", _whole(1024, 1 << 30), "nor do logs that need more memory", "bytes"
+        8 << 20, "ANALYTICS_BUFFER_BYTES", values.whole(1024, 1 << 30), "nor do logs that need more memory", "bytes"
     )
     timeout_seconds: float = _setting(
-        10.0, "ANALYTICS_TIMEOUT_SECONDS", _number(0.1, 300), "an answer is waited for at most this long", "s"
+        10.0, "ANALYTICS_TIMEOUT_SECONDS", values.number(0.1, 300), "an answer is waited for at most this long", "s"
     )
     retry_seconds: float = _setting(
-        3600.0, "ANALYTICS_RETRY_SECONDS", _number(0, 43_200), "a batch is tried again for at most this long", "s"
+        3600.0, "ANALYTICS_RETRY_SECONDS", values.number(0, 43_200), "a batch is tried again for at most this long", "s"
     )
     shutdown_seconds: float = _setting(
-        2.0, "ANALYTICS_SHUTDOWN_SECONDS", _number(0, 60), "sending what is left may delay the exit by this much", "s"
+        2.0,
+        "ANALYTICS_SHUTDOWN_SECONDS",
+        values.number(0, 60),
+        "sending what is left may delay the exit by this much",
+        "s",
     )
     lambda_flush: Literal["every", "adaptive", "off"] = _setting(
         "every",
         "ANALYTICS_LAMBDA_FLUSH",
-        _FLUSH,
+        values.choice("every", "adaptive", "off"),
         "on AWS Lambda: send in every invocation, or only once `flush_seconds` or `batch_logs` are reached, "
         "or in the background as elsewhere",
     )
     lambda_seconds: float = _setting(
-        1.0, "ANALYTICS_LAMBDA_SECONDS", _number(0.01, 60), "sending may delay an invocation by this much", "s"
+        1.0, "ANALYTICS_LAMBDA_SECONDS", values.number(0.01, 60), "sending may delay an invocation by this much", "s"
     )
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Where each setting that is no default came from: "argument", "environment" or the path of a .env file."""
@@ -273,7 +169,7 @@ class Settings:
         if unknown := [name for name in arguments if name not in known]:
             raise SettingsError(f"unknown setting {unknown[0]!r}; there are: {', '.join(known)}")
         read = [("environment", environment), *((str(path), _dotenv(path)) for path in files)]
-        values: dict[str, Any] = {}
+        parsed: dict[str, Any] = {}
         sources: dict[str, str] = {}
         for name, each in known.items():
             given = [("argument", arguments.get(name))]
@@ -282,13 +178,13 @@ class Settings:
             if value is None:
                 continue
             try:
-                values[name] = each.metadata["parse"](value)
+                parsed[name] = each.metadata["parse"](value)
             except ValueError as error:
                 where = f"{name} (argument)" if source == "argument" else f"{spelled(name)} ({source})"
                 shown = "" if name in ("api_key", "ip_secret") else f", found {value!r}"
                 raise SettingsError(f"{where}: {error}{shown}") from None
             sources[name] = source
-        return cls(**values, sources=sources)
+        return cls(**parsed, sources=sources)
 
 
 def spelled(name: str) -> str:

@@ -173,11 +173,11 @@ def collector(tmp_path: Path) -> Iterator[CollectorProcess]:
 
 @pytest.fixture
 def deliver(collector: CollectorProcess) -> Iterator[Callable[..., Delivery]]:
-    """Make deliveries to the collector, by default quick to send and to try again."""
+    """Make deliveries to the collector, by default in tens, and quick to try again."""
     made = []
 
     def make(*, in_background: bool = True, key: str = "good", **settings: Any) -> Delivery:
-        given = {"flush_seconds": 0.05, "batch_logs": 10, "timeout_seconds": 2.0} | settings
+        given = {"flush_seconds": 30.0, "batch_logs": 10, "timeout_seconds": 2.0} | settings
         whole = Settings(api_base=collector.url, api_key=key, **given)
         connect = lambda: Transport(collector.url, key, whole.timeout_seconds)  # noqa: E731 - a short word for it
         delivery = Delivery(whole, connect, in_background=in_background, first_wait=0.02)

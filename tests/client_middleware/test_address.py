@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client_middleware.address import Addresses, behind_proxies, parse
-from client_middleware.settings import Networks
+from client_middleware.values import Networks
 
 NOON = 1_763_985_600.0  # 2025-11-24T12:00:00Z
 OURS: Networks = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))

@@ -13,7 +13,8 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from client_middleware import Settings, SettingsError, TrackingMiddleware, create_tracking_middleware
-from client_middleware.settings import PROBES, Options, load
+from client_middleware.settings import Options, load
+from client_middleware.values import PROBES
 
 README = Path(__file__).parents[2] / "client_middleware/README.md"
 
