@@ -49,7 +49,7 @@ test-browser: setup  ## the web page in Chromium (Debian: apt-get install chromi
 	$(BIN)/python -m pytest -m browser tests/page
 
 test-containers: build  ## the built functions, in Lambda's emulator and in containers
-	$(BIN)/python -m pytest -m container tests/contract
+	$(BIN)/python -m pytest -m container tests/contract tests/deploy
 
 check: setup  ## lint, format, types, import floors, pinned requirements, the API's document
 	$(BIN)/ruff check .
