@@ -48,6 +48,21 @@ def test_a_key_is_shown_once_and_like_no_other(api: Api) -> None:
     assert api.key.startswith("aak_")
 
 
+def test_keys_make_keys(api: Api) -> None:
+    """A write key tracks and reads nothing; a rotated key opens the same data; an owner sees all keys and ends one."""
+    writing = api.post("/generate_key", json={"scope": "write", "name": "shop"}).json()
+    headers = {"X-API-Key": writing["api_key"]}
+    assert api.post("/track", json=at(1), headers=headers).json() == ACCEPTED
+    assert api.get("/dashboard", headers=headers).status_code == 403
+    rotated = api.post("/rotate_key", json={"grace_seconds": 600})
+    assert rotated.status_code == 201
+    assert rows(api.get("/raw_logs", headers={"X-API-Key": rotated.json()["api_key"]})) == [shown(1)]
+    assert {each["scope"] for each in api.get("/keys").json()} == {"full", "write"}
+    ended = api.call("DELETE", f"/key?key_id={writing['key_id']}", headers={"X-API-Key": api.key})
+    assert (ended.status_code, ended.json()["key_id"]) == (200, writing["key_id"])
+    assert writing["key_id"] not in [each["key_id"] for each in api.get("/keys").json()]
+
+
 @pytest.mark.parametrize("route", KEYED)
 def test_without_a_good_key_nothing_is_told(api: Api, route: str) -> None:
     """None, a mistyped one, and one that nobody was given: the same answer."""

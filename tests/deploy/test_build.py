@@ -1,0 +1,44 @@
+"""What `make build` made, as it will be uploaded."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from local.build import BUILT, LAYER, size
+
+pytestmark = [
+    pytest.mark.container,
+    pytest.mark.skipif(not (BUILT / "template.yaml").is_file(), reason="nothing is built: run `make build`"),
+]
+UNCHECKED = 0b01  # of a .pyc's flags: by hash, and not compared with the source (PEP 552)
+MAX_MB = 35
+
+
+def test_the_layer_is_small() -> None:
+    """Lambda unpacks it at each cold start."""
+    assert size(BUILT / LAYER) <= MAX_MB
+
+
+def test_every_module_comes_compiled_whatever_its_file_time() -> None:
+    """Beside each is bytecode that is taken as it is: a zip resets times, and /opt can not be written to."""
+    modules = [path for path in BUILT.rglob("*.py") if "__pycache__" not in path.parts]
+    assert len(modules) > 500
+    for module in modules:
+        (compiled,) = (module.parent / "__pycache__").glob(f"{module.stem}.cpython-*.pyc")
+        assert int.from_bytes(compiled.read_bytes()[4:8], "little") == UNCHECKED, module
+
+
+def test_a_client_of_dynamodb_finds_its_description() -> None:
+    """Of botocore's data there is DynamoDB's, without its documentation, and no other service's."""
+    data = BUILT / LAYER / "python" / "botocore" / "data"
+    assert [path.name for path in sorted(data.iterdir()) if path.is_dir()] == ["dynamodb"]
+    (description,) = data.glob("dynamodb/2012-08-10/service-2.json")
+    assert '"documentation":"' not in description.read_text()
+
+
+def test_what_is_built_is_what_is_deployed() -> None:
+    """The built template takes no other runtime or architecture: the layer would fail at import."""
+    parameters = yaml.safe_load((BUILT / "template.yaml").read_text())["Parameters"]
+    for name in ("Runtime", "Architecture"):
+        assert parameters[name]["AllowedValues"] == [parameters[name]["Default"]]
