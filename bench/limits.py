@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from client_middleware.delivery import FIRST_WAIT_S, LONGEST_WAIT_S
+from client_middleware.outbox import FIRST_WAIT_S, LONGEST_WAIT_S
 
 # Documented by AWS
 PARTITION = 1_000  # write units a second
