@@ -13,6 +13,7 @@ from analytics.histogram import (
     EDGES,
     LONGEST_US,
     bucket_of,
+    buckets_in_use,
     from_planes,
     histogram_of,
     quantiles,
@@ -70,6 +71,12 @@ def test_a_histogram_comes_back_from_its_planes(known: dict[int, int]) -> None:
     """Whatever is counted, in one byte or in eight."""
     histogram = histogram_of(known.items())
     assert from_planes(*to_planes(histogram)) == histogram
+
+
+@given(counts)
+def test_buckets_in_use_are_counted(known: dict[int, int]) -> None:
+    """Not those between them: a summary would seem too heavy, and give up detail for nothing."""
+    assert buckets_in_use(histogram_of(known.items())) == len(known)
 
 
 def test_a_stored_histogram_is_small() -> None:

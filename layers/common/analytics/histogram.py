@@ -70,6 +70,12 @@ def quantiles(histogram: Histogram, shares: Iterable[float]) -> list[float | Non
     return [value_of(bisect_right(buckets, rank - 1)) if total else None for rank in ranks]
 
 
+def buckets_in_use(histogram: Histogram) -> int:
+    """How many buckets count anything."""
+    lanes = _lanes(histogram)
+    return len(lanes) - lanes.count(0)
+
+
 def to_planes(histogram: Histogram) -> tuple[int, int, bytes]:
     """For storing: the first bucket in use, how many from there on, the lowest bytes of their counts, then the next.
 

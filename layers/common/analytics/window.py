@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import Any
 
 from analytics.addresses import Addresses, from_text, to_text
-from analytics.histogram import BITS, Histogram, from_planes, histogram_of, to_planes
+from analytics.histogram import BITS, Histogram, buckets_in_use, from_planes, histogram_of, to_planes
 
 ALL = 0  # the number that stands for every cell together, in the latency of a slot that gave up its detail
 BUCKET = (1 << BITS) - 1  # the bits of a latency key that number the bucket; those above number the cell
@@ -83,8 +83,8 @@ class Window:
 
     @property
     def latencies(self) -> int:
-        """How many counts the latency takes, at most."""
-        return len(self.fresh) + sum(map(_width, self.latency.values()))
+        """How many counts the latency takes: pairs of cell and bucket."""
+        return len(self.fresh) + sum(map(buckets_in_use, self.latency.values()))
 
     @property
     def weight(self) -> int:
@@ -98,11 +98,6 @@ class Window:
             + 6 * len(addresses.counts)
             + len(addresses.registers or b"") // 2
         )
-
-
-def _width(histogram: Histogram) -> int:
-    """How many buckets from the first in use to the last."""
-    return (histogram.bit_length() - (histogram & -histogram).bit_length()) // 64 + 1
 
 
 def dump(window: Window, known: dict[str, int], blob: bytearray) -> list[object]:
