@@ -5,7 +5,7 @@ BIN     = $(VENV)/bin
 STAMP   = $(VENV)/.installed
 SAM     = .venv-sam/.installed
 
-.PHONY: help setup page demo serve build sam-local test test-browser test-containers check format compile bench screenshot clean
+.PHONY: help setup page demo serve build sam-local test test-browser test-containers check format compile bench bench-middleware screenshot clean
 
 help:  ## list the chores
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -70,6 +70,10 @@ compile: setup  ## pin requirements anew from pyproject.toml
 bench: setup  ## measure ingest and dashboard, each beside SQLite
 	$(BIN)/python -W ignore -m bench.ingest
 	$(BIN)/python -W ignore -m bench.dashboard
+	$(BIN)/python -m bench.scale
+
+bench-middleware: setup  ## what tracking adds to a request, beside its peers (installs them into .venv-bench)
+	$(BIN)/python -m bench.middleware
 
 screenshot: page  ## take the README's picture of the page
 	$(BIN)/python -m local.screenshot
