@@ -35,7 +35,9 @@ GRACE_US = 60 * 1_000_000  # batches younger than this are not stored in a rollu
 LONG_TAIL = 200  # logs: a shorter tail is not worth a write
 HEAVY = 250_000  # about bytes: a summary over it is bounded, and its window ended if it is of several days
 _LARGEST = 390_000  # bytes of a rollup; DynamoDB takes 400 KB, keys and names included
-_STEP = 2_000  # logs between two looks at how heavy the summary has become
+_STEP = 20_000  # logs between two looks at how heavy the summary has become,
+_STEP_OF_MANY = 2_000  # and where they are of more hours than
+_MANY_SLOTS = 100
 
 
 class Table(Protocol):
@@ -72,7 +74,7 @@ class _Window:
         self.summary.fold(stored.batch, stored.received)
         self.unsaved += max(len(stored.batch), 1)
         self._unweighed += len(stored.batch)
-        if self._unweighed >= _STEP:
+        if self._unweighed >= (_STEP_OF_MANY if self.summary.slots_in_use > _MANY_SLOTS else _STEP):
             self._unweighed = 0
             self.weigh()
 

@@ -184,6 +184,11 @@ class Summary:
             self.counts[day].update(counts)
         self.last_received = max(self.last_received, other.last_received)
 
+    @property
+    def slots_in_use(self) -> int:
+        """How many slots it has logs of, at most, without counting what is gathered."""
+        return len(self.slots) + len(self._pending)
+
     def forget_unused_cells(self) -> None:
         """Number the cells anew, without those of which nothing is counted any more."""
         used = {number for window in self.days.values() for number in window.tallies}
