@@ -13,14 +13,13 @@ It is exact but for latency, which is kept in buckets, and grows with what is se
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections import Counter, defaultdict
 from io import BytesIO
 from itertools import compress
 from typing import Any, NamedTuple
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from analytics.batch import Batch, Cell, Counts
 from analytics.histogram import BITS, bucket_of
@@ -271,7 +270,7 @@ class Summary:
 
 def _compress(state: object, blob: bytearray) -> bytes:
     """JSON, then bytes, the length of the JSON before both."""
-    text = json.dumps(state, separators=(",", ":"), ensure_ascii=False).encode()
+    text = to_json(state)
     return zlib.compress(len(text).to_bytes(4, "big") + text + blob, 3)
 
 
