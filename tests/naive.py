@@ -110,3 +110,10 @@ def grouped(logs: Iterable[Log], of: Callable[[Log], Any]) -> dict[Any, list[Log
     for log in logs:
         groups.setdefault(of(log), []).append(log)
     return groups
+
+
+def without_percentiles(block: Any) -> Any:
+    """A block without p50, p95 and p99, which are held to their bound elsewhere."""
+    if isinstance(block, dict):
+        return {name: without_percentiles(value) for name, value in block.items() if name not in ("p50", "p95", "p99")}
+    return [without_percentiles(value) for value in block] if isinstance(block, list) else block

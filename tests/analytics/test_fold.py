@@ -74,14 +74,7 @@ def shown(api: Api, **query: Any) -> dict[str, Any]:
     assert blocks["unavailable"] == {}
     blocks["time_series"] = [point for point in blocks["time_series"] if point["requests"]]
     kept = ("summary", "method_usage", "endpoint_stats", "status_codes", "top_ips", "top_consumers", "time_series")
-    return {name: without_percentiles(blocks[name]) for name in kept}
-
-
-def without_percentiles(block: Any) -> Any:
-    """Without p50, p95 and p99."""
-    if isinstance(block, dict):
-        return {name: without_percentiles(value) for name, value in block.items() if name not in ("p50", "p95", "p99")}
-    return [without_percentiles(value) for value in block] if isinstance(block, list) else block
+    return {name: naive.without_percentiles(blocks[name]) for name in kept}
 
 
 def test_every_range_and_period_is_answered_as_a_plain_computation_does(

@@ -95,19 +95,12 @@ def report(summary: Summary, asked: Range, period: Period, top: int) -> dict[str
     return made.blocks()
 
 
-def without_percentiles(block: Any) -> Any:
-    """A block without p50, p95 and p99, which are held to their bound elsewhere."""
-    if isinstance(block, dict):
-        return {name: without_percentiles(value) for name, value in block.items() if name not in ("p50", "p95", "p99")}
-    return [without_percentiles(value) for value in block] if isinstance(block, list) else block
-
-
 def blocks(summary: Summary, period: str, top: int = 10) -> dict[str, Any]:
     """What the dashboard shows, made comparable with the plain computation."""
     shown = report(summary, Range(), Period(period), top)
     shown["time_series"] = [point for point in shown["time_series"] if point["requests"]]
     shown = {name: block for name, block in shown.items() if name not in ("delivery", "precision", "unavailable")}
-    return cast("dict[str, Any]", without_percentiles(shown))
+    return cast("dict[str, Any]", naive.without_percentiles(shown))
 
 
 @given(strategies.logs, st.sampled_from(["hourly", "daily", "weekly", "monthly"]), st.integers(1, 4))
