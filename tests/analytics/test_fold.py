@@ -38,7 +38,7 @@ def store(service: Service, logs: Logs, received: int) -> None:
 
 def rollups(service: Service) -> list[str]:
     """The windows that are stored, and up to when."""
-    stored = [*service.logs.rollups(stream_of(service), "", "~", slots=False)]
+    stored = [*service.logs.rollups(stream_of(service), "", "~")]
     return [f"{rollup.window} up to {rollup.until[:19]}" for rollup in stored]
 
 
@@ -151,7 +151,7 @@ def test_the_schedule_stores_every_tail(service: Service, clock: Clock) -> None:
     clock.advance(61)
     assert fold_on_schedule(service) == {"folded": 3, "left": 0}
     for stream in service.keys.streams():
-        assert [rollup.window for rollup in service.logs.rollups(stream, "", "~", slots=False)] == ["2025-11-24"]
+        assert [rollup.window for rollup in service.logs.rollups(stream, "", "~")] == ["2025-11-24"]
     assert fold_on_schedule(service) == {"folded": 3, "left": 0}
     assert [api.get("/dashboard").json()["summary"]["total_requests"] for api in apis] == [1, 1, 1]
 

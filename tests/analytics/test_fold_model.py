@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from threading import get_ident
@@ -182,10 +182,10 @@ def test_without_marks_the_check_fails() -> None:
 def test_without_stopping_at_the_first_refusal_the_check_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a reader that was overtaken went on to store, logs would be counted twice or not at all."""
 
-    def keep_on(self: Any, window: Any, until: str) -> None:
-        rollup = Rollup(window.name, until, window.packed())
-        if not self._table.keep_rollup(self._stream, rollup, window.expected, self._now):
-            self._table.world.items[f"R#{window.name}"] = rollup
+    def keep_on(self: Any, window: Any, until: str, *, final: bool = False) -> None:
+        rollup, expected = Rollup(window.name, until, window.packed()), window.stored and window.stored.until
+        if not self._table.keep_rollup(self._stream, rollup, expected, self._now, final=final):
+            self._table.world.items[f"R#{window.name}"] = replace(rollup, slots=rollup.packed.slots)
 
     monkeypatch.setattr(analytics.fold.Fold, "_keep", keep_on)
     assert any(run(seed).wrong for seed in range(300))

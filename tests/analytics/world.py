@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from hashlib import sha256
 from threading import Condition, Thread, get_ident
 from typing import Any
 
@@ -18,7 +20,7 @@ from analytics.batch import Batch
 from analytics.fold import GRACE_US, Fold
 from analytics.model import isoformat
 from analytics.store import Rollup, Stored
-from analytics.summary import Summary
+from analytics.summary import Packed, Summary
 
 SECOND = 1_000_000
 WRITE_S = 10  # a write that is not applied within this time never is: the timeouts of the real one
@@ -125,21 +127,36 @@ class ModelTable:
         keys = [key for key in self.world.items if key.startswith("R#")]
         return self.world.items[max(keys)] if keys else None
 
-    def rollups(self, stream: str, first: str, before: str, *, slots: bool) -> Iterator[Rollup]:
+    def rollups(self, stream: str, first: str, before: str) -> Iterator[Rollup]:
         """Those before, a small page at a time."""
         for key, rollup in self._pages(f"R#{first}", f"R#{before}"):
             if key != f"R#{before}":
                 yield rollup
 
-    def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int) -> bool:
-        """A conditional put; when its reply is lost, the SDK puts again."""
+    def slots(self, stream: str, rollup: Rollup) -> bytes:
+        """In the rollup, or in an item of their own."""
+        if rollup.slots is not None:
+            return rollup.slots
+        self.world.step()
+        slots: bytes = self.world.items[f"S#{rollup.window}#{rollup.slots_digest}"]
+        return slots
+
+    def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int, *, final: bool) -> bool:
+        """A conditional put, of a final one after that of its slots; when its reply is lost, the SDK puts again."""
+        days, slots = rollup.packed
+        stored = Rollup(rollup.window, rollup.until, Packed(days, None), slots=slots)
+        if final:
+            self.world.step()
+            digest = sha256(slots or b"").hexdigest()
+            self.world.items[f"S#{rollup.window}#{digest}"] = slots
+            stored = replace(stored, slots=None, slots_digest=digest)
         kept = False
         for _ in range(2):
             self.world.step()
             there = self.world.items.get(f"R#{rollup.window}")
             kept = (there.until if there else None) == expected
             if kept:
-                self.world.items[f"R#{rollup.window}"] = rollup
+                self.world.items[f"R#{rollup.window}"] = stored
             if self.world.chance.random() < 0.9:
                 break
         return kept

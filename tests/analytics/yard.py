@@ -71,9 +71,9 @@ class NotingTable(LogTable):
 
     diary: Diary
 
-    def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int) -> bool:
+    def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int, *, final: bool = False) -> bool:
         """Keep it as ever."""
-        kept = super().keep_rollup(stream, rollup, expected, now)
+        kept = super().keep_rollup(stream, rollup, expected, now, final=final)
         self.diary.note("kept" if kept else "refused")
         return kept
 

@@ -102,8 +102,7 @@ def _from_rollups(source: Source, question: Question, now: int) -> tuple[Report,
     report = Report(replace(question.wanted, range=covered), period, question.top)
     late = now + FOLD_US
     fold = Fold(source.table, source.stream, now, lambda: source.clock() > late)
-    slots = period is Period.hourly or not _is_whole_days(covered)
-    for summary in fold.summaries(_first_day(covered), slots=slots):
+    for summary in fold.summaries(_first_day(covered), report.needs_slots):
         report.add(summary)
     return report, fold
 
@@ -140,7 +139,7 @@ def _is_kept(source: Source, asked: Range, now: int) -> bool:
     first, kept_from = first_receipt(asked), now - source.raw_days * _DAY_US
     if first is not None:
         return first >= kept_from
-    oldest = next(iter(source.table.rollups(source.stream, "", "~", slots=False)), None)
+    oldest = next(iter(source.table.rollups(source.stream, "", "~")), None)
     return oldest is None or oldest.window >= isoformat(kept_from)[:10]
 
 
@@ -160,7 +159,3 @@ def _whole_hours(asked: Range) -> Range:
         None if asked.start is None else asked.start // _HOUR_US * _HOUR_US,
         None if asked.end is None else min(-(-asked.end // _HOUR_US) * _HOUR_US, LAST_US),
     )
-
-
-def _is_whole_days(asked: Range) -> bool:
-    return not any(edge is not None and edge % _DAY_US for edge in (asked.start, asked.end))

@@ -84,7 +84,9 @@ class Batch:
     def take(self, positions: Sequence[int]) -> Batch:
         """The logs at these positions, without the counts of the batch."""
 
-        def only(column: Sequence[int]) -> list[int]:
+        def only(column: Sequence[int]) -> Sequence[int]:
+            if isinstance(positions, range) and positions.step == 1:
+                return column[positions.start : positions.stop]
             return [column[position] for position in positions]
 
         def coded(column: Coded | None) -> Coded | None:

@@ -41,7 +41,8 @@ def bound(summary: Summary, share: float = 1.0) -> None:
         slots = [summary.slots[slot] for slot in of_day[day]]
         _bound_consumers([window, *slots], share)
         _bound_addresses(window, slots, share)
-        if sum(slot.latencies for slot in slots) > MOST_SLOT_LATENCIES * share:
+        is_blurred = any(slot.is_blurred for slot in slots)
+        if is_blurred or sum(slot.latencies for slot in slots) > MOST_SLOT_LATENCIES * share:
             for slot_window in slots:
                 slot_window.blur()
     summary.forget_unused_cells()

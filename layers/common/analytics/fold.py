@@ -17,6 +17,9 @@ that was read. Nothing else is written, there is no lock, and any reader may die
   reply looks like a refusal, and is treated as one.
 - A deadline ends a long fold early; what was stored by then is kept, and the next reader goes on from there.
 
+A rollup before the newest never changes again, so its slots lie in an item of their own, which most questions never
+read; those of the newest are in its own item, for one put must store all of it.
+
 The same fold runs on a schedule, so that raw logs are in a rollup long before they expire.
 """
 
@@ -32,10 +35,11 @@ from analytics.store import Rollup, Stored
 from analytics.summary import Packed, Summary
 
 GRACE_US = 60 * 1_000_000  # batches younger than this are not stored in a rollup yet
-LONG_TAIL = 200  # logs: a shorter tail is not worth a write
+LONG_TAIL = 200  # logs: a shorter tail is not worth a write,
+WORTH = 10  # nor one of fewer logs than there are tens of bytes to write: reading it again costs less for a long time
 HEAVY = 250_000  # about bytes: a summary over it is bounded, and its window ended if it is of several days
 _LARGEST = 390_000  # bytes of a rollup; DynamoDB takes 400 KB, keys and names included
-_STEP = 20_000  # logs between two looks at how heavy the summary has become,
+_STEP = 50_000  # logs between two looks at how heavy the summary has become,
 _STEP_OF_MANY = 2_000  # and where they are of more hours than
 _MANY_SLOTS = 100
 
@@ -47,17 +51,19 @@ class Table(Protocol):
 
     def newest_rollup(self, stream: str) -> Rollup | None: ...
 
-    def rollups(self, stream: str, first: str, before: str, *, slots: bool) -> Iterator[Rollup]: ...
+    def rollups(self, stream: str, first: str, before: str) -> Iterator[Rollup]: ...
 
-    def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int) -> bool: ...
+    def slots(self, stream: str, rollup: Rollup) -> bytes: ...
+
+    def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int, *, final: bool) -> bool: ...
 
 
 @dataclass(slots=True)
 class _Window:
-    """The window that is being filled. `expected` is the `until` of what is stored of it; None: nothing yet."""
+    """The window that is being filled. `stored` is what there is of it in the table."""
 
     name: str
-    expected: str | None
+    stored: Rollup | None = None
     summary: Summary = field(default_factory=Summary)
     unsaved: int = 0  # logs that are not stored in the rollup
     is_full: bool = False
@@ -110,7 +116,7 @@ def fold_all(table: Table, streams: Iterable[str], clock: Callable[[], int], unt
             left += 1
             continue
         fold = Fold(table, stream, clock(), lambda: clock() > until, long_tail=1)
-        for _ in fold.summaries("9999"):  # no older rollups: they are not needed for going on
+        for _ in fold.summaries("9999", lambda _: False):  # no older rollups: they are not needed for going on
             pass
         done, left = done + fold.complete, left + (not fold.complete)
     return {"folded": done, "left": left}
@@ -120,11 +126,12 @@ class Fold:
     """One reader's way over a stream, as of `now` (microseconds since 1970).
 
     `is_late` is asked now and then, and says when to stop; `long_tail` is the number of logs from which on storing is
-    worth it. After `summaries` is through, `complete` says whether all was read, and if not, `reached` how far.
+    worth it, None for what costs least. After `summaries` is through, `complete` says whether all was read, and if not,
+    `reached` how far.
     """
 
     def __init__(
-        self, table: Table, stream: str, now: int, is_late: Callable[[], bool], long_tail: int = LONG_TAIL
+        self, table: Table, stream: str, now: int, is_late: Callable[[], bool], long_tail: int | None = None
     ) -> None:
         self._table = table
         self._stream = stream
@@ -135,13 +142,13 @@ class Fold:
         self.complete = True
         self.reached: str | None = None  # time of receipt
 
-    def summaries(self, first: str = "", *, slots: bool = True) -> Iterator[Summary]:
-        """Summaries that together are of all logs received from the UTC day `first` on ("": all)."""
+    def summaries(self, first: str = "", needs_slots: Callable[[Summary], bool] = lambda _: True) -> Iterator[Summary]:
+        """Summaries that together are of all logs received from the UTC day `first` on ("": all).
+
+        Those that need no slots may come without them.
+        """
         newest = self._table.newest_rollup(self._stream)
-        window = _Window("", None)
-        if newest:
-            window = _Window(newest.window, newest.until, Summary.loads(newest.packed))
-            window.weigh()
+        window = _Window(newest.window, newest, Summary.loads(newest.packed)) if newest else _Window("")
         sealed, tail = isoformat(self._now - GRACE_US), Summary()
         for stored in self._table.since(self._stream, newest.until if newest else ""):
             at = stored.sort_key.removeprefix("L#")
@@ -151,23 +158,45 @@ class Fold:
             if at >= sealed:
                 tail.fold(stored.batch, stored.received)
                 continue
+            self._load_slots(window)
             if at[:10] != window.day or window.is_full:
                 if window.unsaved:
-                    self._keep(window, until=at)
+                    self._keep(window, until=at, final=True)
                 if window.name and window.day >= first:
                     yield window.summary
-                window = _Window(at[:10] if at[:10] != window.day else at, None)
+                window = _Window(at[:10] if at[:10] != window.day else at)
             window.add(stored)
-        if window.unsaved >= self._long_tail or (window.unsaved and not self.complete):
+        if window.unsaved >= self._worth_a_write(window.stored) or (window.unsaved and not self.complete):
             self._keep(window, until=sealed)
         if window.day >= first:
+            if needs_slots(window.summary):
+                self._load_slots(window)
             yield window.summary
         yield tail
         if newest:
-            for rollup in self._table.rollups(self._stream, first, newest.window, slots=slots):
-                yield Summary.loads(rollup.packed)
+            yield from self._before(newest, first, needs_slots)
 
-    def _keep(self, window: _Window, until: str) -> None:
+    def _before(self, newest: Rollup, first: str, needs_slots: Callable[[Summary], bool]) -> Iterator[Summary]:
+        """The summaries of the rollups that are final."""
+        for rollup in self._table.rollups(self._stream, first, newest.window):
+            summary = Summary.loads(rollup.packed)
+            if needs_slots(summary):
+                summary.load_slots(self._table.slots(self._stream, rollup))
+            yield summary
+
+    def _load_slots(self, window: _Window) -> None:
+        if window.stored and not window.summary.has_slots:
+            window.summary.load_slots(self._table.slots(self._stream, window.stored))
+            window.weigh()
+
+    def _worth_a_write(self, stored: Rollup | None) -> int:
+        """How many logs a tail must have to be stored."""
+        if self._long_tail is not None:
+            return self._long_tail
+        return max(LONG_TAIL, stored.size // WORTH if stored else 0)
+
+    def _keep(self, window: _Window, until: str, *, final: bool = False) -> None:
         if self._leads:
             rollup = Rollup(window.name, until, window.packed())
-            self._leads = self._table.keep_rollup(self._stream, rollup, window.expected, self._now)
+            expected = window.stored.until if window.stored else None
+            self._leads = self._table.keep_rollup(self._stream, rollup, expected, self._now, final=final)

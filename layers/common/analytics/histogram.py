@@ -13,12 +13,14 @@ which for the hundred buckets in use takes no longer than adding a few of them o
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
-from collections.abc import Callable, Iterable
-from functools import partial
-from itertools import accumulate
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate, pairwise
 from math import ceil
 from sys import byteorder
+
+from analytics.planes import LANE, from_planes, to_planes
 
 LONGEST_US = 86_400_000_000  # the longest duration that ingest accepts
 Histogram = int
@@ -34,9 +36,29 @@ def _edges() -> list[int]:
 
 EDGES = _edges()
 BITS = 11  # a bucket number fits into 11 bits: there are 1,104 of them, numbered from 1
-_LANE = 8  # bytes of a count
-bucket_of: Callable[[int], int] = partial(bisect_right, EDGES)
-"""The number of the bucket, from 1, that a duration in whole microseconds falls into."""
+BUCKET = (1 << BITS) - 1  # the bits of a key that number the bucket; those above number the cell
+_TABLED = (
+    1 << 20
+)  # durations below it, a little over a second in µs, look their bucket up, which is three times as fast
+
+
+def keys_of(cells: Iterable[int], durations: Iterable[int]) -> list[int]:
+    """For each request its key: the number of its cell << BITS | the number, from 1, of its duration's bucket."""
+    table = _table()
+    return [
+        cell << BITS | (table[duration] if duration < _TABLED else bisect_right(EDGES, duration))
+        for cell, duration in zip(cells, durations, strict=True)
+    ]
+
+
+@lru_cache(maxsize=1)
+def _table() -> array[int]:
+    table = array("H")
+    for bucket, (low, high) in enumerate(pairwise(EDGES), 1):
+        if low >= _TABLED:
+            break
+        table.extend(array("H", [bucket]) * (min(high, _TABLED) - low))
+    return table
 
 
 def value_of(bucket: int) -> float:
@@ -45,18 +67,26 @@ def value_of(bucket: int) -> float:
     return 2 * low * high / (low + high) if low else 0.0
 
 
-def histogram_of(counts: Iterable[tuple[int, int]]) -> Histogram:
-    """The histogram of some (bucket, count); no bucket may come twice."""
-    known = list(counts)
-    if not known:
-        return 0
-    first = min(known)[0]
-    lanes = array("Q", bytes(_LANE * (max(known)[0] - first + 1)))
-    for bucket, count in known:
-        lanes[bucket - first] = count
+def histograms_of(counts: Mapping[int, int]) -> dict[int, Histogram]:
+    """The histogram of each cell, from counts by key; see `keys_of`."""
+    keys, found, at = sorted(counts), dict[int, Histogram](), 0
+    while at < len(keys):
+        cell = keys[at] >> BITS
+        end = bisect_left(keys, (cell + 1) << BITS, at)
+        found[cell] = _histogram(keys[at:end], counts)
+        at = end
+    return found
+
+
+def _histogram(keys: Sequence[int], counts: Mapping[int, int]) -> Histogram:
+    """The histogram of one cell, whose keys are given in order."""
+    first = keys[0]
+    lanes = array("Q", bytes(LANE * (keys[-1] - first + 1)))
+    for key in keys:
+        lanes[key - first] = counts[key]
     if byteorder == "big":
         lanes.byteswap()
-    return int.from_bytes(lanes.tobytes(), "little") << (first * _LANE * 8)
+    return int.from_bytes(lanes.tobytes(), "little") << ((first & BUCKET) * LANE * 8)
 
 
 def quantiles(histogram: Histogram, shares: Iterable[float]) -> list[float | None]:
@@ -76,37 +106,27 @@ def buckets_in_use(histogram: Histogram) -> int:
     return len(lanes) - lanes.count(0)
 
 
-def to_planes(histogram: Histogram) -> tuple[int, int, bytes]:
-    """For storing: the first bucket in use, how many from there on, the lowest bytes of their counts, then the next.
-
-    Counts are mostly below 256, so that one byte for each bucket is mostly all there is.
-    """
+def pack(histogram: Histogram) -> tuple[int, int, bytes]:
+    """For storing: the first bucket in use, how many from there on, and their counts as planes."""
     first = _first(histogram)
-    histogram >>= first * _LANE * 8
-    length = -(-histogram.bit_length() // (_LANE * 8))
-    raw = histogram.to_bytes(length * _LANE, "little")
-    planes = [raw[plane::_LANE] for plane in range(_LANE)]
-    while planes and not planes[-1].strip(b"\0"):
-        planes.pop()
-    return first, length, b"".join(planes)
+    histogram >>= first * LANE * 8
+    length = -(-histogram.bit_length() // (LANE * 8))
+    return first, length, to_planes(histogram.to_bytes(length * LANE, "little"))
 
 
-def from_planes(first: int, length: int, planes: bytes) -> Histogram:
-    """The histogram that `to_planes` took apart."""
-    raw = bytearray(length * _LANE)
-    for plane in range(len(planes) // length if length else 0):
-        raw[plane::_LANE] = planes[plane * length : (plane + 1) * length]
-    return int.from_bytes(raw, "little") << (first * _LANE * 8)
+def unpack(first: int, length: int, planes: bytes) -> Histogram:
+    """The histogram that `pack` took apart."""
+    return int.from_bytes(from_planes(planes, length), "little") << (first * LANE * 8)
 
 
 def _first(histogram: Histogram) -> int:
     """The first bucket in use: the position of the lowest bit that is set."""
-    return ((histogram & -histogram).bit_length() - 1) // (_LANE * 8) if histogram else 0
+    return ((histogram & -histogram).bit_length() - 1) // (LANE * 8) if histogram else 0
 
 
 def _lanes(histogram: Histogram) -> array[int]:
     lanes = array("Q")
-    lanes.frombytes(histogram.to_bytes(_LANE * (len(EDGES) + 1), "little"))
+    lanes.frombytes(histogram.to_bytes(LANE * (len(EDGES) + 1), "little"))
     if byteorder == "big":
         lanes.byteswap()
     return lanes

@@ -8,65 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from analytics.addresses import Addresses
+from analytics.addresses import Visitors
 from analytics.batch import Cell, Counts
 from analytics.filter import Filter
-from analytics.histogram import Histogram, quantiles
+from analytics.group import Group, milliseconds
+from analytics.histogram import Histogram
 from analytics.model import isoformat
 from analytics.summary import DAY, SECOND, Summary
 from analytics.timeline import Period, label, point_of, points
-from analytics.window import ALL, Tally, Window
+from analytics.window import Tally, Window
 
-SHARES = (0.5, 0.95, 0.99)
 Block = dict[str, Any]
 
 NOT_BY_ENDPOINT = "Addresses are kept for all endpoints together, and there are too many single logs to count anew"
 NOT_BY_CELL = "At this traffic latency by endpoint is kept by the day: ask for whole days (UTC)"
-
-
-@dataclass(slots=True)
-class Group:
-    """Requests that are shown as one row, one tile or one point. Durations in microseconds."""
-
-    requests: int = 0
-    errors: int = 0
-    total: int = 0
-    shortest: int | None = None
-    longest: int | None = None
-    latency: Histogram | None = 0  # None: not known
-
-    def add(self, status: int, tally: Tally) -> None:
-        """Add requests that were answered with this status. An error is 400 to 599."""
-        requests, total, shortest, longest = tally
-        self.requests += requests
-        self.errors += requests if 400 <= status <= 599 else 0
-        self.total += total
-        self.shortest = shortest if self.shortest is None else min(shortest, self.shortest)
-        self.longest = longest if self.longest is None else max(longest, self.longest)
-
-    @property
-    def average(self) -> float | None:
-        """The mean duration in milliseconds."""
-        return _ms(self.total / self.requests) if self.requests else None
-
-    @property
-    def error_share(self) -> float:
-        """Errors among requests, 0 to 1."""
-        return self.errors / self.requests if self.requests else 0.0
-
-    def percentiles(self) -> dict[str, float | None]:
-        """p50, p95 and p99 in milliseconds, within 1 %, and never outside of what was measured; None: not known."""
-        low, high = self.shortest, self.longest
-        found = quantiles(self.latency or 0, SHARES)
-        return {
-            f"p{share * 100:.0f}": None
-            if value is None or low is None or high is None
-            else _ms(min(max(value, low), high))
-            for share, value in zip(SHARES, found, strict=True)
-        }
 
 
 class Report:
@@ -82,27 +39,40 @@ class Report:
         self._point = point_of(period)
         self._top = top
         self._by_cell = not filtered and wanted.narrows_cells
+        self._is_fine = period in (Period.minutely, Period.hourly)
         self._total = Group()
-        self._endpoints: dict[str, Group] = {}
         self._points: dict[int, Group] = {}
-        self._methods: Counter[str] = Counter()
-        self._statuses: Counter[int] = Counter()
-        self._addresses = Addresses()
+        self._tallies: dict[Cell, Tally] = {}
+        self._latency: dict[str, Histogram | None] = {}  # by endpoint; None: not known
+        self._packed: list[tuple[list[Cell | None], Window]] = []  # whose latency waits for which endpoints are shown
+        self._visitors = Visitors()
         self._consumers: Counter[tuple[str, bool]] = Counter()  # requests by (consumer, is an error)
         self._counts: Counts = Counter()
         self._last_received = 0
 
+    def needs_slots(self, summary: Summary) -> bool:
+        """Whether it takes more of a summary's slots than what each of them amounts to."""
+        if self._is_fine and self._by_cell:
+            return True
+        return any(not is_day for _, _, is_day in self._windows(summary))
+
     def add(self, summary: Summary) -> None:
-        """Add a summary."""
+        """Add a summary; with its slots where it `needs_slots`."""
         summary.settle()
-        matches = [cell is not None and self._wanted.matches(cell) for cell in summary.cells]
-        fine = self._period in (Period.minutely, Period.hourly)
+        is_error = summary.is_error
+        wanted = [cell is not None and self._wanted.matches(cell) for cell in summary.cells] if self._by_cell else None
         for start, window, is_day in self._windows(summary):
-            self._add_to_total(summary, window, matches)
-            if not (fine and is_day):
-                self._add_to_point(start, summary, window, matches)
-            elif summary.slots:
-                self._add_slots_of(start, summary, matches)
+            group = window.group(is_error, wanted)
+            self._total.merge(group)
+            self._add_cells(summary, window, wanted)
+            if not (self._is_fine and is_day):
+                self._add_to_point(start, group)
+            else:
+                first, slots_a_day = start // SECOND // summary.grain, DAY // summary.grain
+                for slot in range(first, first + slots_a_day):
+                    if slot in summary.slots:
+                        group = summary.slots[slot].group(is_error, wanted)
+                        self._add_to_point(slot * summary.grain * SECOND, group)
         for day, counts in summary.counts.items():
             if not self._wanted.range.misses(day * DAY * SECOND, (day + 1) * DAY * SECOND - 1):
                 self._counts.update(counts)
@@ -122,56 +92,64 @@ class Report:
                 yield start, window, True
             elif not asked.misses(start, start + DAY * SECOND - 1):
                 partly.add(day)
-        for slot, window in summary.slots.items():
+        for slot, window in summary.slots.items() if partly else ():
             start = slot * summary.grain * SECOND
             if slot // slots_a_day in partly and not asked.misses(start, start + summary.grain * SECOND - 1):
                 yield start, window, False
 
-    def _add_slots_of(self, start: int, summary: Summary, matches: list[bool]) -> None:
-        first, slots_a_day = start // SECOND // summary.grain, DAY // summary.grain
-        for slot in range(first, first + slots_a_day):
-            if slot in summary.slots:
-                self._add_to_point(slot * summary.grain * SECOND, summary, summary.slots[slot], matches)
+    def _add_to_point(self, start: int, group: Group) -> None:
+        point = self._point(start)
+        if point not in self._points:
+            self._points[point] = Group()
+        self._points[point].merge(group)
 
-    def _add_to_total(self, summary: Summary, window: Window, matches: list[bool]) -> None:
-        rows: dict[int, Group] = {}
-        for number, tally in window.tallies.items():
-            if matches[number]:
-                method, endpoint, status = _cell(summary, number)
-                self._methods[method] += tally[0]
-                self._statuses[status] += tally[0]
-                self._total.add(status, tally)
-                rows[number] = row = self._endpoints.setdefault(endpoint, Group())
-                row.add(status, tally)
-        histograms = window.histograms()
-        for number, row in rows.items():
-            row.latency = _sum(row.latency, None if ALL in histograms else histograms.get(number, 0))
-        self._total.latency = _sum(self._total.latency, self._latency(histograms, matches))
-        self._addresses.merge(window.addresses)
+    def _add_cells(self, summary: Summary, window: Window, wanted: list[bool] | None) -> None:
+        cells, known = summary.cells, self._tallies
+        if wanted is not None:
+            cells = [cell if is_wanted else None for cell, is_wanted in zip(cells, wanted, strict=True)]
+        for number, (requests, total, shortest, longest) in window.rows():
+            cell = cells[number]
+            if cell is None:
+                continue
+            tally = known.get(cell)
+            if tally is None:
+                known[cell] = [requests, total, shortest, longest]
+                continue
+            tally[0] += requests
+            tally[1] += total
+            if shortest < tally[2]:
+                tally[2] = shortest
+            if longest > tally[3]:
+                tally[3] = longest
+        if window.is_packed:
+            self._packed.append((cells, window))
+        else:
+            self._add_latency(cells, window)
+        if wanted is None:
+            self._visitors.add(window.addresses)
         for (consumer, number), requests in window.consumers.items():
-            if matches[number]:
-                self._consumers[consumer, 400 <= _cell(summary, number)[2] <= 599] += requests
+            cell = cells[number]
+            if cell is not None:
+                self._consumers[consumer, 400 <= cell[2] <= 599] += requests
 
-    def _add_to_point(self, start: int, summary: Summary, window: Window, matches: list[bool]) -> None:
-        point = self._points.setdefault(self._point(start), Group())
-        for number, tally in window.tallies.items():
-            if matches[number]:
-                point.add(_cell(summary, number)[2], tally)
-        point.latency = _sum(point.latency, self._latency(window.histograms(), matches))
-
-    def _latency(self, histograms: dict[int, Histogram], matches: list[bool]) -> Histogram | None:
-        """The latency of all requests in a window that are wanted, if it can be told."""
-        if not self._by_cell:
-            return sum(histograms.values())
-        if ALL in histograms:
-            return None
-        return sum(histogram for number, histogram in histograms.items() if matches[number])
+    def _add_latency(self, cells: list[Cell | None], window: Window, shown: set[str] | None = None) -> None:
+        """Add a window's latency to that of its endpoints, or of those that are shown."""
+        latency = self._latency
+        for number, _ in window.rows():
+            cell = cells[number]
+            if cell is None or (shown is not None and cell[1] not in shown):
+                continue
+            so_far = latency.get(cell[1], 0)
+            latency[cell[1]] = None if so_far is None or window.is_blurred else so_far + window.histogram(number)
 
     def blocks(self) -> Block:
         """All blocks. Raises Invalid when the range has too many points of the period."""
-        total = self._total
+        total, endpoints = self._total, self._endpoints()
         known = not self._by_cell
-        ranked = sorted(self._endpoints.items(), key=lambda item: (-item[1].requests, item[0]))[: self._top]
+        ranked = sorted(endpoints.items(), key=lambda item: (-item[1].requests, item[0]))[: self._top]
+        self._settle_latency({endpoint for endpoint, _ in ranked})
+        for endpoint, group in ranked:
+            group.latency = self._latency[endpoint]
         unavailable = {} if known else {"summary.unique_ips": NOT_BY_ENDPOINT, "top_ips": NOT_BY_ENDPOINT}
         if any(group.latency is None for _, group in ranked):
             unavailable["endpoint_stats.percentiles"] = NOT_BY_CELL
@@ -182,29 +160,46 @@ class Report:
         return {
             "summary": {
                 "total_requests": total.requests,
-                "unique_ips": self._addresses.unique() if known else None,
+                "unique_ips": self._visitors.unique() if known else None,
                 "avg_response_time": total.average,
-                "min_response_time": None if total.shortest is None else _ms(total.shortest),
-                "max_response_time": None if total.longest is None else _ms(total.longest),
+                "min_response_time": None if total.shortest is None else milliseconds(total.shortest),
+                "max_response_time": None if total.longest is None else milliseconds(total.longest),
                 "error_rate": round(total.error_share * 100, 2),
                 **total.percentiles(),
             },
-            "method_usage": dict(_ranked(self._methods)),
+            "method_usage": dict(_ranked(self._requests_by(0))),
             "endpoint_stats": [_endpoint(endpoint, group) for endpoint, group in ranked],
-            "status_codes": {str(status): self._statuses[status] for status in sorted(self._statuses)},
-            "top_ips": [{"ip": ip, "requests": n} for ip, n in _ranked(self._addresses.counts, self._top)]
-            if known
-            else None,
+            "status_codes": {str(status): n for status, n in sorted(self._requests_by(2).items())},
+            "top_ips": [{"ip": ip, "requests": n} for ip, n in self._visitors.top(self._top)] if known else None,
             "top_consumers": self._top_consumers(),
             "time_series": self._time_series(),
             "delivery": self._delivery(),
             "precision": {
                 "percentiles": 0.01,
-                "unique_ips": round(self._addresses.error, 4),
-                "top_ips_low_by_at_most": self._addresses.missed,
+                "unique_ips": round(self._visitors.error, 4),
+                "top_ips_low_by_at_most": self._visitors.missed,
             },
             "unavailable": unavailable,
         }
+
+    def _endpoints(self) -> dict[str, Group]:
+        endpoints: dict[str, Group] = {}
+        for (_, endpoint, status), (requests, total, shortest, longest) in self._tallies.items():
+            errors = requests if 400 <= status <= 599 else 0
+            endpoints.setdefault(endpoint, Group()).merge(Group(requests, errors, total, shortest, longest))
+        return endpoints
+
+    def _settle_latency(self, shown: set[str]) -> None:
+        for cells, window in self._packed:
+            self._add_latency(cells, window, shown)
+        self._packed = []
+
+    def _requests_by(self, part: int) -> Counter[Any]:
+        """Requests by method (part 0 of a cell) or status (2)."""
+        requests: Counter[Any] = Counter()
+        for cell, tally in self._tallies.items():
+            requests[cell[part]] += tally[0]
+        return requests
 
     def _top_consumers(self) -> list[Block]:
         requests: Counter[str] = Counter()
@@ -235,14 +230,6 @@ class Report:
         }
 
 
-def _sum(one: Histogram | None, two: Histogram | None) -> Histogram | None:
-    return None if one is None or two is None else one + two
-
-
-def _cell(summary: Summary, number: int) -> Cell:
-    return summary.cells[number] or ("", "", 0)
-
-
 def _endpoint(endpoint: str, group: Group) -> Block:
     return {
         "endpoint": endpoint,
@@ -271,7 +258,3 @@ def _by_reason(counts: Counts, prefix: str) -> dict[str, int]:
 def _ranked(counts: Mapping[str, int], top: int | None = None) -> list[tuple[str, int]]:
     """The largest first, and by name where they are equal."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top]
-
-
-def _ms(microseconds: float) -> float:
-    return round(microseconds / 1000, 2)

@@ -14,16 +14,19 @@ It is exact but for latency, which is kept in buckets, and grows with what is se
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from io import BytesIO
-from itertools import compress
+from itertools import compress, count
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
+from analytics import addresses
+from analytics.addresses import Address, address_of
 from analytics.batch import Batch, Cell, Counts
-from analytics.histogram import BITS, bucket_of
-from analytics.window import ALL, Window, dump, load
+from analytics.histogram import keys_of
+from analytics.window import ALL, Window, dump, dump_whole, load, load_whole
 
 SECOND = 1_000_000  # microseconds
 HOUR = 3_600  # seconds
@@ -33,7 +36,7 @@ _PENDING = 65_536  # logs gathered before they are counted: enough that the cost
 
 
 class Packed(NamedTuple):
-    """A summary as bytes, in two parts: long ranges need only the days."""
+    """A summary as bytes, in two parts: the days, with what each slot amounts to, and the rest of the slots."""
 
     days: bytes
     slots: bytes | None
@@ -53,8 +56,8 @@ class _Pending:
         self.cells: list[int] = []
         self.durations: list[int] = []
         self.weighted: list[tuple[int, int, int]] = []  # (cell, duration, weight) where a log stands for more than one
-        self.addresses: list[str | None] = []
-        self.weighted_addresses: Counter[str] = Counter()
+        self.addresses: list[Address | None] = []
+        self.weighted_addresses: Counter[Address] = Counter()
         self.consumers: Counter[tuple[str, int]] = Counter()
 
 
@@ -65,12 +68,23 @@ class Summary:
         self.grain = grain
         self.cells: list[Cell | None] = [None]  # by number; number 0 stands for all of them
         self.days: defaultdict[int, Window] = defaultdict(Window)  # by day since 1970
-        self.slots: defaultdict[int, Window] = defaultdict(Window)  # by slot since 1970
+        self._slots: defaultdict[int, Window] = defaultdict(Window)
         self.counts: defaultdict[int, Counts] = defaultdict(Counter)  # by day of receipt since 1970
         self.last_received = 0  # microseconds since 1970; 0: nothing yet
+        self.has_slots = True  # False: of each slot only `whole` is known, see `load_slots`
+        self._wholes: tuple[dict[str, list[Any]], BytesIO] | None = None  # of stored slots, as long as nobody asks
         self._numbers: dict[Cell, int] = {}
         self._pending: defaultdict[int, _Pending] = defaultdict(_Pending)
         self._waiting = 0
+
+    @property
+    def slots(self) -> defaultdict[int, Window]:
+        """The windows by slot since 1970."""
+        if self._wholes:
+            (wholes, blob), self._wholes = self._wholes, None
+            for slot, whole in wholes.items():
+                self._slots[int(slot)].whole = load_whole(whole, blob)
+        return self._slots
 
     # -- folding -----------------------------------------------------------------------------------------------------
 
@@ -81,18 +95,12 @@ class Summary:
 
     def add(self, batch: Batch) -> None:
         """Add the logs of a batch, without its counts."""
-        if not len(batch):
-            return
-        slot_us = self.grain * SECOND
-        first, last = min(batch.times) // slot_us, max(batch.times) // slot_us
-        if first == last:
-            self._gather(first, batch)
-        else:
-            by_slot = defaultdict[int, list[int]](list)
-            for position, time in enumerate(batch.times):
-                by_slot[time // slot_us].append(position)
-            for slot, positions in by_slot.items():
-                self._gather(slot, batch.take(positions))
+        slot_us, times, start = self.grain * SECOND, batch.times, 0
+        while start < len(times):  # which are in order
+            slot = times[start] // slot_us
+            end = bisect_left(times, (slot + 1) * slot_us, start)
+            self._gather(slot, batch.take(range(start, end)))
+            start = end
         self._waiting += len(batch)
         if self._waiting >= _PENDING:
             self.settle()
@@ -103,8 +111,8 @@ class Summary:
         self.last_received = max(self.last_received, received)
 
     def _gather(self, slot: int, batch: Batch) -> None:
-        pending, numbers = self._pending[slot], [self.number(cell) for cell in batch.cells]
-        cells, durations, weights = [numbers[i] for i in batch.cell_ids], batch.durations, batch.weights
+        pending, numbers = self._pending[slot], list(map(self.number, batch.cells))
+        cells, durations, weights = list(map(numbers.__getitem__, batch.cell_ids)), batch.durations, batch.weights
         if weights is None:
             pending.cells += cells
             pending.durations += durations
@@ -114,11 +122,12 @@ class Summary:
             pending.durations += compress(durations, single)
             pending.weighted += [row for row in zip(cells, durations, weights, strict=True) if row[2] != 1]
         if batch.addresses:
-            addresses = [batch.addresses.values[i] for i in batch.addresses.ids]
+            known = list(map(address_of, batch.addresses.values))
+            seen = map(known.__getitem__, batch.addresses.ids)
             if weights is None:
-                pending.addresses += addresses
+                pending.addresses += seen
             else:
-                for address, weight in zip(addresses, weights, strict=True):
+                for address, weight in zip(seen, weights, strict=True):
                     if address is not None:
                         pending.weighted_addresses[address] += weight
         if batch.consumers:
@@ -136,27 +145,22 @@ class Summary:
         self._waiting = 0
 
     def _count(self, slot: Window, day: Window, pending: _Pending) -> None:
-        buckets = list(map(bucket_of, pending.durations))
-        keys = [cell << BITS | bucket for cell, bucket in zip(pending.cells, buckets, strict=True)]
-        slot.fresh.update(keys)
-        day.fresh.update(keys)
+        keys = keys_of(pending.cells, pending.durations)
+        slot.note(keys)
+        day.note(keys)
         by_cell = defaultdict[int, list[int]](list)
         for cell, duration in zip(pending.cells, pending.durations, strict=True):
             by_cell[cell].append(duration)
-        for cell, durations in by_cell.items():
-            tally = len(durations), sum(durations), min(durations), max(durations)
-            slot.tally(cell, *tally)
-            day.tally(cell, *tally)
+        rows = [(cell, [len(each), sum(each), min(each), max(each)]) for cell, each in by_cell.items()]
+        slot.tally(rows)
+        day.tally(rows)
         for cell, duration, weight in pending.weighted:
-            bucket = bucket_of(duration)
+            (key,) = keys_of([cell], [duration])
             for window in (slot, day):
-                window.fresh[cell << BITS | bucket] += weight
-                window.tally(cell, weight, weight * duration, duration, duration)
+                window.note_many(key, weight)
+                window.tally([(cell, [weight, weight * duration, duration, duration])])
         for window in (slot, day):
-            counts = window.addresses.counts
-            counts.update(pending.addresses)  # type: ignore[arg-type]  # None is taken out again
-            counts.pop(None, 0)  # type: ignore[call-overload]
-            counts.update(pending.weighted_addresses)
+            window.addresses.see(pending.addresses, pending.weighted_addresses)
             window.consumers.update(pending.consumers)
 
     def number(self, cell: Cell) -> int:
@@ -170,9 +174,14 @@ class Summary:
     # -- merging -----------------------------------------------------------------------------------------------------
 
     def merge(self, other: Summary) -> None:
-        """Add all that another summary of the same grain counts. Raises ValueError for another grain."""
+        """Add all that another summary of the same grain counts.
+
+        Raises ValueError for another grain, and when one of them was loaded without its slots.
+        """
         if other.grain != self.grain:
             raise ValueError(f"slots of {other.grain} s do not add up with slots of {self.grain} s")
+        if not (self.has_slots and other.has_slots):
+            raise ValueError("a summary without its slots cannot be merged")
         self.settle()
         other.settle()
         renumber = [ALL if cell is None else self.number(cell) for cell in other.cells]
@@ -182,6 +191,11 @@ class Summary:
         for day, counts in other.counts.items():
             self.counts[day].update(counts)
         self.last_received = max(self.last_received, other.last_received)
+
+    @property
+    def is_error(self) -> list[bool]:
+        """By number, whether a cell is of an error: an answer of status 400 to 599."""
+        return [cell is not None and 400 <= cell[2] <= 599 for cell in self.cells]
 
     @property
     def slots_in_use(self) -> int:
@@ -211,42 +225,55 @@ class Summary:
     def dumps(self) -> Packed:
         """The summary as bytes."""
         self.settle()
-        blob, slots_blob = bytearray(), bytearray()
-        days = {
-            "v": 1,
+        blob, slots_blob, is_error = bytearray(), bytearray(), self.is_error
+        days = {}
+        for day, window in self.days.items():
+            days[day] = [dump_whole(window.group(is_error), blob), *dump(window, blob, None)]
+        slots, slots_a_day = {}, DAY // self.grain
+        wholes = {slot: dump_whole(window.group(is_error), blob) for slot, window in self.slots.items()}
+        known = {day: dict(zip(addresses.order(w.addresses), count(), strict=False)) for day, w in self.days.items()}
+        for slot, window in self.slots.items():
+            slots[slot] = dump(window, slots_blob, known[slot // slots_a_day])
+        head = {
+            "v": 2,
             "grain": self.grain,
             "cells": self.cells[1:],
-            "days": {day: dump(window, {}, blob) for day, window in self.days.items()},
+            "days": days,
+            "slots": wholes,
             "counts": self.counts,
             "last": self.last_received,
         }
-        slots_a_day, known = DAY // self.grain, dict[int, dict[str, int]]()
-        for day, window in self.days.items():
-            known[day] = {address: index for index, address in enumerate(window.addresses.counts)}
-        slots = {slot: dump(window, known[slot // slots_a_day], slots_blob) for slot, window in self.slots.items()}
-        return Packed(_compress(days, blob), _compress(slots, slots_blob))
+        return Packed(_compress(head, blob), _compress(slots, slots_blob))
 
     @classmethod
     def loads(cls, packed: Packed) -> Summary:
-        """The summary that was dumped, or its days alone. Raises ValueError for other bytes."""
-        state, blob = _decompress(packed.days)
-        if state.get("v") != 1:
-            raise ValueError(f"a summary in format {state.get('v')}: only 1 is known")
-        summary = cls(state["grain"])
-        for method, endpoint, status in state["cells"]:
-            summary.number((method, endpoint, status))
-        for day, columns in state["days"].items():
-            summary.days[int(day)] = load(columns, [], blob)
-        slots_a_day, known = DAY // summary.grain, dict[int, list[str]]()
-        for day, window in summary.days.items() if packed.slots else ():
-            known[day] = list(window.addresses.counts)
-        slots, blob = _decompress(packed.slots) if packed.slots else ({}, blob)
-        for slot, columns in slots.items():
-            summary.slots[int(slot)] = load(columns, known[int(slot) // slots_a_day], blob)
-        for day, counts in state["counts"].items():
+        """The summary that was dumped, or what its days alone tell. Raises ValueError for other bytes."""
+        head, blob = _decompress(packed.days)
+        if head.get("v") != 2:
+            raise ValueError(f"a summary in format {head.get('v')}: only 2 is known")
+        summary = cls(head["grain"])
+        cells: list[Cell] = list(map(tuple, head["cells"]))
+        summary.cells, summary._numbers = [None, *cells], dict(zip(cells, count(1), strict=False))
+        for day, (whole, *columns) in head["days"].items():
+            window = summary.days[int(day)]
+            window.whole = load_whole(whole, blob)
+            load(window, columns, blob, [])
+        summary._wholes = head["slots"], blob
+        for day, counts in head["counts"].items():
             summary.counts[int(day)] = Counter(counts)
-        summary.last_received = state["last"]
+        summary.last_received = head["last"]
+        summary.has_slots = False
+        if packed.slots is not None:
+            summary.load_slots(packed.slots)
         return summary
+
+    def load_slots(self, packed: bytes) -> None:
+        """Fill the slots of a summary of which the days were loaded. Raises ValueError for other bytes."""
+        slots, blob = _decompress(packed)
+        slots_a_day, known = DAY // self.grain, {day: list(w.addresses.counts) for day, w in self.days.items()}
+        for slot, columns in slots.items():
+            load(self.slots[int(slot)], columns, blob, known[int(slot) // slots_a_day])
+        self.has_slots = True
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Summary) and self._named() == other._named()

@@ -2,55 +2,94 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from io import BytesIO
+from itertools import accumulate, compress
 from typing import Any
 
-from analytics.addresses import Addresses, from_text, to_text
-from analytics.histogram import BITS, Histogram, buckets_in_use, from_planes, histogram_of, to_planes
+from analytics import addresses
+from analytics.addresses import Addresses
+from analytics.group import Group
+from analytics.histogram import BITS, BUCKET, Histogram, buckets_in_use, histograms_of, pack, unpack
+from analytics.planes import LANE
 
 ALL = 0  # the number that stands for every cell together, in the latency of a slot that gave up its detail
-BUCKET = (1 << BITS) - 1  # the bits of a latency key that number the bucket; those above number the cell
+_MOST_FRESH = 100_000  # requests whose latency is kept one by one
 
 Tally = list[int]
 """[requests, sum of durations, shortest, longest], durations in microseconds."""
+Part = tuple[int, int, int, int]
+"""Where a stored histogram is: its first bucket, how many from there on, where in the bytes, and how many they are."""
 
 
 class Window:
     """What happened in one stretch of event time. Cells are numbers that the summary gives out.
 
-    `fresh` holds latency that is not in the histograms yet: counting into one flat dictionary is the fastest there is
-    while logs come in, and adding histograms is when they are merged and read.
+    `fresh` holds latency that is not in the histograms yet, as a key for each request: noting one is the fastest there
+    is while logs come in. A window that was stored keeps its histograms as they were until somebody wants them: of a
+    hundred cells, a dashboard shows ten. `whole` is what all its requests amount to, as long as nothing came since; a
+    slot of a summary that was loaded without its slots has nothing else.
     """
 
-    __slots__ = ("addresses", "consumers", "fresh", "latency", "tallies")
+    __slots__ = ("_blob", "_columns", "_parts", "_tallies", "addresses", "consumers", "fresh", "latency", "whole")
 
     def __init__(self) -> None:
-        self.tallies: dict[int, Tally] = {}
-        self.fresh: Counter[int] = Counter()  # requests by (cell << BITS | bucket)
+        self._tallies: dict[int, Tally] = {}
+        self._columns: tuple[Sequence[int], ...] | None = None  # of cells and of their tallies, as they were stored
+        self.fresh: list[int] = []  # see `histogram.keys_of`
         self.latency: dict[int, Histogram] = {}  # by cell, or under ALL what is known for all together only
         self.addresses = Addresses()
         self.consumers: Counter[tuple[str, int]] = Counter()  # requests by (consumer, cell)
+        self.whole: Group | None = None
+        self._parts: dict[int, Part] = {}  # latency by cell that is not decoded yet
+        self._blob = b""
 
-    def tally(self, cell: int, requests: int, total: int, shortest: int, longest: int) -> None:
-        """Add requests of one cell."""
-        tally = self.tallies.get(cell)
-        if tally is None:
-            self.tallies[cell] = [requests, total, shortest, longest]
-            return
-        tally[0] += requests
-        tally[1] += total
-        if shortest < tally[2]:
-            tally[2] = shortest
-        if longest > tally[3]:
-            tally[3] = longest
+    @property
+    def tallies(self) -> dict[int, Tally]:
+        """Requests and their durations, by cell."""
+        if self._columns:
+            self._tallies, self._columns = {cell: list(tally) for cell, tally in self.rows()}, None
+        return self._tallies
+
+    def rows(self) -> Iterable[tuple[int, Sequence[int]]]:
+        """Each cell with its tally."""
+        if self._columns:
+            cells, *tallies = self._columns
+            return zip(cells, zip(*tallies, strict=True), strict=True)
+        return self._tallies.items()
+
+    def tally(self, rows: Iterable[tuple[int, Sequence[int]]]) -> None:
+        """Add requests, by cell."""
+        self.whole, known = None, self.tallies
+        for cell, (requests, total, shortest, longest) in rows:
+            tally = known.get(cell)
+            if tally is None:
+                known[cell] = [requests, total, shortest, longest]
+                continue
+            tally[0] += requests
+            tally[1] += total
+            if shortest < tally[2]:
+                tally[2] = shortest
+            if longest > tally[3]:
+                tally[3] = longest
+
+    def note(self, keys: list[int]) -> None:
+        """Add the latency of requests, by key."""
+        self.fresh += keys
+        if len(self.fresh) > _MOST_FRESH:
+            self.histograms()
+
+    def note_many(self, key: int, requests: int) -> None:
+        """Add the latency of requests that are alike."""
+        self.latency[key >> BITS] = self.latency.get(key >> BITS, 0) + (requests << ((key & BUCKET) * LANE * 8))
 
     def merge(self, other: Window, renumber: list[int]) -> None:
         """Add another summary's window, whose cell `n` is `renumber[n]` here."""
-        for cell, tally in other.tallies.items():
-            self.tally(renumber[cell], *tally)
+        self.tally((renumber[cell], tally) for cell, tally in other.rows())
+        mine = self.histograms()
         for cell, histogram in other.histograms().items():
-            self.latency[renumber[cell]] = self.latency.get(renumber[cell], 0) + histogram
+            mine[renumber[cell]] = mine.get(renumber[cell], 0) + histogram
         self.addresses.merge(other.addresses)
         for (consumer, cell), requests in other.consumers.items():
             self.consumers[consumer, renumber[cell]] += requests
@@ -61,74 +100,124 @@ class Window:
         window.merge(self, renumber)
         return window
 
+    def group(self, is_error: list[bool], wanted: list[bool] | None = None) -> Group:
+        """What all its requests amount to, or those of the cells that are wanted; both are by number of the cell."""
+        if wanted is None:
+            if self.whole is None:
+                self.whole = _group(self.tallies, is_error, sum(self.histograms().values()))
+            return self.whole
+        latency = None if self.is_blurred else sum(self.histogram(cell) for cell in self.tallies if wanted[cell])
+        return _group({cell: tally for cell, tally in self.tallies.items() if wanted[cell]}, is_error, latency)
+
     def histograms(self) -> dict[int, Histogram]:
         """Latency by cell, all of it."""
-        if self.fresh:
-            by_cell = defaultdict[int, list[tuple[int, int]]](list)
-            for key, requests in self.fresh.items():
-                by_cell[key >> BITS].append((key & BUCKET, requests))
-            for cell, counts in by_cell.items():
-                self.latency[cell] = self.latency.get(cell, 0) + histogram_of(counts)
-            self.fresh.clear()
+        if self._parts or self.fresh:
+            noted = histograms_of(Counter(self.fresh))
+            for found in ({cell: self._decoded(cell) for cell in self._parts}, noted):
+                for cell, histogram in found.items():
+                    self.latency[cell] = self.latency.get(cell, 0) + histogram
+            self._parts, self._blob, self.fresh = {}, b"", []
         return self.latency
+
+    def histogram(self, cell: int) -> Histogram:
+        """The latency of one cell."""
+        if self._parts and not self.fresh and not self.latency:
+            return self._decoded(cell) if cell in self._parts else 0
+        return self.histograms().get(cell, 0)
+
+    def _decoded(self, cell: int) -> Histogram:
+        first, length, start, size = self._parts[cell]
+        return unpack(first, length, self._blob[start : start + size])
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether its histograms are as they were stored, and small."""
+        return bool(self._parts)
+
+    @property
+    def is_blurred(self) -> bool:
+        """Whether it is not known any more which cell each latency belongs to."""
+        return ALL in self.latency
 
     def blur(self) -> None:
         """Give up which cell each latency belongs to."""
-        counts = Counter(map(BUCKET.__and__, self.fresh))  # each key once; most stand for one request only
-        for key, requests in self.fresh.items():
-            if requests > 1:
-                counts[key & BUCKET] += requests - 1
-        self.latency = {ALL: sum(self.latency.values()) + histogram_of(counts.items())}
-        self.fresh.clear()
+        fresh = histograms_of(Counter(map(BUCKET.__and__, self.fresh)))
+        self.fresh = []
+        self.latency = {ALL: sum(self.histograms().values()) + fresh.get(0, 0)}
 
     @property
     def latencies(self) -> int:
         """How many counts the latency takes: pairs of cell and bucket."""
-        return len(self.fresh) + sum(map(buckets_in_use, self.latency.values()))
+        stored = sum(length for _, length, *_ in self._parts.values())
+        return len(set(self.fresh)) + stored + sum(map(buckets_in_use, self.latency.values()))
+
+    def restore(self, columns: Sequence[Sequence[int]], latency: Sequence[Sequence[int]], blob: BytesIO) -> None:
+        """Take tallies and histograms as they were stored, and leave them so; `blob` is read from where it stands."""
+        self._columns = tuple(columns)
+        cells, firsts, lengths, sizes = latency
+        *starts, end = accumulate(sizes, initial=0)
+        self._parts = dict(zip(cells, zip(firsts, lengths, starts, sizes, strict=True), strict=True))
+        self._blob = blob.read(end)
 
     @property
     def weight(self) -> int:
         """About how many bytes the window takes when stored: *measured*, some for each entry."""
-        addresses = self.addresses
+        seen = self.addresses
         return (
-            40
-            + 10 * len(self.tallies)
+            60
+            + 8 * len(self.tallies)
             + self.latencies
             + 10 * len(self.consumers)
-            + 6 * len(addresses.counts)
-            + len(addresses.registers or b"") // 2
+            + 4 * len(seen.counts)
+            + len(seen.registers or b"") // 2
         )
 
 
-def dump(window: Window, known: dict[str, int], blob: bytearray) -> list[object]:
-    """A window as JSON can write it, but for its histograms, which are added to `blob`.
+def _group(tallies: dict[int, Tally], is_error: list[bool], latency: Histogram | None) -> Group:
+    if not tallies:
+        return Group()
+    requests, totals, shortest, longest = zip(*tallies.values(), strict=True)
+    errors = sum(compress(requests, map(is_error.__getitem__, tallies)))
+    return Group(sum(requests), errors, sum(totals), min(shortest), max(longest), latency)
 
-    Addresses that are known already are written as their number.
-    """
-    tallies = [[cell, *tally] for cell, tally in window.tallies.items()]
-    latency = []
+
+def dump_whole(whole: Group, blob: bytearray) -> list[object]:
+    """What a window's requests amount to, as JSON can write it; the histogram is added to `blob`."""
+    first, length, planes = pack(whole.latency or 0)
+    blob += planes
+    return [whole.requests, whole.errors, whole.total, whole.shortest, whole.longest, first, length, len(planes)]
+
+
+def load_whole(columns: list[Any], blob: BytesIO) -> Group:
+    """What `dump_whole` wrote; `blob` is read from where it stands."""
+    requests, errors, total, shortest, longest, first, length, size = columns
+    return Group(requests, errors, total, shortest, longest, unpack(first, length, blob.read(size)))
+
+
+def dump(window: Window, blob: bytearray, known: dict[addresses.Address, int] | None) -> list[object]:
+    """The rest of a window, likewise, without latency if it gave up its detail. For `known` see `addresses.dump`."""
+    tallies = [list(window.tallies), *zip(*window.tallies.values(), strict=True)]
+    latency = None if window.is_blurred else _dump_latency(window, blob)
+    consumers = [[name for name, _ in window.consumers], [cell for _, cell in window.consumers]]
+    requests = list(window.consumers.values())
+    return [tallies, latency, [*consumers, requests], addresses.dump(window.addresses, blob, known)]
+
+
+def _dump_latency(window: Window, blob: bytearray) -> list[list[int]]:
+    columns: list[list[int]] = [[], [], [], []]
     for cell, histogram in window.histograms().items():
-        first, length, planes = to_planes(histogram)
-        latency.append([cell, first, length, len(planes)])
+        first, length, planes = pack(histogram)
+        for column, number in zip(columns, (cell, first, length, len(planes)), strict=True):
+            column.append(number)
         blob += planes
-    consumers = [[name, cell, n] for (name, cell), n in window.consumers.items()]
-    seen = window.addresses
-    names = [known.get(address, address) for address in seen.counts]
-    addresses = [names, list(seen.counts.values()), seen.registers and to_text(seen.registers), seen.missed]
-    return [tallies, latency, consumers, addresses]
+    return columns
 
 
-def load(columns: list[Any], known: list[str], blob: BytesIO) -> Window:
-    """The window that `dump` wrote; `blob` is read from where it stands."""
-    window = Window()
-    tallies, latency, consumers, (names, counts, registers, missed) = columns
-    window.tallies = {cell: tally for cell, *tally in tallies}
-    for cell, first, length, size in latency:
-        window.latency[cell] = from_planes(first, length, blob.read(size))
-    window.consumers = Counter({(name, cell): n for name, cell, n in consumers})
-    if known:
-        names = [known[name] if isinstance(name, int) else name for name in names]
-    window.addresses = Addresses(dict(zip(names, counts, strict=True)))
-    window.addresses.registers = None if registers is None else from_text(registers)
-    window.addresses.missed = missed
-    return window
+def load(window: Window, columns: list[Any], blob: BytesIO, known: list[addresses.Address]) -> None:
+    """Put into a window, of which the whole is there, what `dump` wrote; `blob` is read from where it stands."""
+    tallies, latency, (names, of_cells, requests), seen = columns
+    window.restore(tallies, latency or ([], [], [], []), blob)
+    if latency is None:
+        window.latency = {ALL: (window.whole and window.whole.latency) or 0}
+    window.consumers = Counter(dict(zip(zip(names, of_cells, strict=True), requests, strict=True)))
+    window.addresses = addresses.load(seen, blob, known)

@@ -5,6 +5,7 @@
     <stream id>   B#<batch id>                               that a batch of this id is stored; expires after a day
     <stream id>   R#2026-11-24                               `r`, `s`: the summary of what was received that day, up to
                                                              `until`; see `analytics.fold`
+    <stream id>   S#2026-11-24#<digest>                      `s` of a rollup that is final and names this `digest`
 
 A batch and its `B#` item are written in one transaction, on condition that there is no such `B#` item yet: however
 often a client tries again, it is stored once. Every item but the marks has a time to live, `ttl`: raw logs their
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 350_000  # bytes of packed logs in an item; DynamoDB takes 400 KB in all
 _REMEMBERED = 86_400  # seconds that a batch id is remembered
+_ROLLUP = "#timestamp, #until, r, s, digest"
 _END = "L#~"  # after every batch: "~" sorts behind all digits
 
 
@@ -50,11 +53,21 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """A stored summary: of what was received from the start of its window (a sort key's time) up to `until`."""
+    """A stored summary: of what was received from the start of its window (a sort key's time) up to `until`.
+
+    The slots of its summary are read by `LogTable.slots`, where they are not in it.
+    """
 
     window: str
     until: str
     packed: Packed
+    slots_digest: str | None = None  # of slots that are in an item of their own
+    slots: bytes | None = None  # in the rollup's own item
+
+    @property
+    def size(self) -> int:
+        """Bytes of what it holds itself."""
+        return len(self.packed.days) + len(self.slots or b"")
 
 
 def received_at(sort_key: str) -> int:
@@ -116,28 +129,43 @@ class LogTable:
 
     def newest_rollup(self, stream: str) -> Rollup | None:
         """The stored summary that the next fold goes on from."""
-        items = self._query(stream, "R#", "R#~", "#timestamp, #until, r, s", newest_first=True, limit=1)
+        items = self._query(stream, "R#", "R#~", _ROLLUP, newest_first=True, limit=1)
         return next(map(_rollup, items), None)
 
-    def rollups(self, stream: str, first: str, before: str, *, slots: bool) -> Iterator[Rollup]:
-        """The stored summaries from the window `first` up to, and without, `before`; `slots`: with their slots."""
-        wanted = "#timestamp, #until, r, s" if slots else "#timestamp, #until, r"
-        for item in self._query(stream, f"R#{first}", f"R#{before}", wanted):
+    def rollups(self, stream: str, first: str, before: str) -> Iterator[Rollup]:
+        """The stored summaries from the window `first` up to, and without, `before`."""
+        for item in self._query(stream, f"R#{first}", f"R#{before}", _ROLLUP):
             if item["timestamp"]["S"] != f"R#{before}":
                 yield _rollup(item)
 
-    def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int) -> bool:
+    def slots(self, stream: str, rollup: Rollup) -> bytes:
+        """The packed slots of a stored summary."""
+        if rollup.slots is not None:
+            return rollup.slots
+        sort_key = f"S#{rollup.window}#{rollup.slots_digest}"
+        items = list(self._query(stream, sort_key, sort_key, "s"))
+        if not items:
+            raise LookupError(f"{sort_key} is not there")
+        packed: bytes = items[0]["s"]["B"]
+        return packed
+
+    def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int, *, final: bool = False) -> bool:
         """Store a summary, on condition that the one it replaces still ends at `expected` (None: that there is none).
 
-        False, and nothing stored, when somebody was first.
+        False when somebody was first. The slots of a `final` one are stored before it, under a name made of their
+        bytes: whoever reads the rollup finds them, and if the condition is refused they are in nobody's way until they
+        expire.
         """
+        expires, slots = now // 1_000_000 + self._summary_s, rollup.packed.slots or b""
+        own: dict[str, Any] = {"s": {"B": slots}}
+        if final:
+            digest = sha256(slots).hexdigest()[:16]
+            own = {"digest": {"S": digest}}
+            item = _item(stream, f"S#{rollup.window}#{digest}", expires, s={"B": slots})
+            with translated():
+                self._client.put_item(TableName=self._name, Item=item)
         item = _item(
-            stream,
-            f"R#{rollup.window}",
-            now // 1_000_000 + self._summary_s,
-            until={"S": rollup.until},
-            r={"B": rollup.packed.days},
-            s={"B": rollup.packed.slots},
+            stream, f"R#{rollup.window}", expires, until={"S": rollup.until}, r={"B": rollup.packed.days}, **own
         )
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(api_key)"}
         if expected is not None:
@@ -191,8 +219,13 @@ def _item(stream: str, sort_key: str, expires: int, **attributes: Any) -> dict[s
 
 
 def _rollup(item: dict[str, Any]) -> Rollup:
-    slots = item["s"]["B"] if "s" in item else None
-    return Rollup(item["timestamp"]["S"][2:], item["until"]["S"], Packed(item["r"]["B"], slots))
+    return Rollup(
+        item["timestamp"]["S"][2:],
+        item["until"]["S"],
+        Packed(item["r"]["B"], None),
+        item["digest"]["S"] if "digest" in item else None,
+        item["s"]["B"] if "s" in item else None,
+    )
 
 
 def _from(start: int | None) -> str:
