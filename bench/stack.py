@@ -6,7 +6,7 @@ import os
 import time
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +17,7 @@ from analytics.settings import Settings
 from analytics.store import KeyRecord, KeyTable, LogTable
 from analytics.store.client import connect
 from analytics.web import Service
+from bench.prices import item_bytes, read_units
 from local import template
 from local.dynamodb import DatabaseServer
 from local.tables import create_missing
@@ -40,10 +41,12 @@ class InstantClient:
         self.items = {item["timestamp"]["S"]: item for item in items}
         self._keys = sorted(self.items)
         self.calls = 0
-        self.read_bytes = 0
+        self.read_units = 0.0
 
     def get_item(self, **ask: Any) -> dict[str, Any]:
         """The one key there is, whichever is asked for."""
+        self.calls += 1
+        self.read_units += 1
         known = {"key_id": {"S": "1"}, "stream": {"S": STREAM}, "scope": {"S": "full"}, "created_at": {"N": "0"}}
         return {"Item": ask["Key"] | known}
 
@@ -73,12 +76,13 @@ class InstantClient:
         page, size = list[dict[str, Any]](), 0
         for sort_key in keys[: ask.get("Limit")]:
             item = self.items[sort_key]
-            size += sum(len(value.get("B", b"")) for value in item.values()) + 100
-            if size > PAGE and page:
-                self.read_bytes += PAGE
+            more = item_bytes(item)
+            if size + more > PAGE and page:
+                self.read_units += read_units(size)
                 return {"Items": page, "LastEvaluatedKey": {"timestamp": page[-1]["timestamp"]}}
+            size += more
             page.append({name: item[name] for name in item if name in wanted})
-        self.read_bytes += size
+        self.read_units += read_units(size)
         return {"Items": page}
 
 
@@ -106,12 +110,13 @@ def moto_service() -> Iterator[Service]:
 
 
 @contextmanager
-def local_service() -> Iterator[tuple[Service, Callable[[dict[str, Any]], object]]]:
-    """The service over the local database, and a way to put items of logs straight into it."""
+def local_service(url: str | None = None) -> Iterator[tuple[Service, Callable[[dict[str, Any]], object]]]:
+    """The service over the local database, or the one at a URL, and a way to put items of logs straight into it."""
     os.environ.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="us-east-1")  # noqa: S106
-    with DatabaseServer() as database:
-        create_missing(template.read(TEMPLATE).tables, database.url)
-        os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = database.url
+    with ExitStack() as stack:
+        url = url or stack.enter_context(DatabaseServer()).url
+        create_missing(template.read(TEMPLATE).tables, url)
+        os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = url
         client = connect()
         service = service_over(client)
         service.keys.add(KeyRecord(key.hashed(KEY), "1", STREAM, "full", 0))

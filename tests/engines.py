@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import platform
-import shutil
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -24,11 +15,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 STACK = read(ROOT / "template.yaml")
-PACKAGE = "@dynoxide/linux-x64"
-VERSION = "1.2.1"
-CACHE = ROOT / ".pytest_cache" / "dynoxide"  # git ignores it, and it outlives a run
-INSTALL_S = 60
-START_S = 10
 
 
 class Engine:
@@ -48,69 +34,3 @@ class Engine:
         """The sort keys of everything in the table of logs."""
         pages = self.client.get_paginator("scan").paginate(TableName=self.logs_table, ConsistentRead=True)
         return sorted(item["timestamp"]["S"] for page in pages for item in page["Items"])
-
-
-class NotHere(Exception):
-    """An engine cannot be had on this machine; one sentence says why."""
-
-
-@contextmanager
-def dynoxide() -> Iterator[str]:
-    """Run dynoxide in memory on a free loopback port; yields its URL. Raises NotHere."""
-    port = _free_port()
-    process = subprocess.Popen(
-        [_binary(), "serve", "--host", "127.0.0.1", "--port", str(port)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _wait(process, port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-@cache
-def _binary() -> Path:
-    """Where dynoxide is: in a node_modules that is there, or else brought by npm."""
-    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        raise NotHere(f"dynoxide is packaged for Linux on x86-64, and this is {sys.platform} on {platform.machine()}")
-    for folder in (ROOT, CACHE):
-        file = folder / "node_modules" / PACKAGE / "dynoxide"
-        if file.is_file():
-            return file
-    npm = shutil.which("npm")
-    if npm is None:
-        raise NotHere("dynoxide comes by npm, which is not installed")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    install = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(CACHE)]
-    try:
-        subprocess.run(
-            [*install, f"{PACKAGE}@{VERSION}"], check=True, capture_output=True, timeout=INSTALL_S, cwd=CACHE
-        )
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        raise NotHere(f"npm could not bring {PACKAGE}@{VERSION}: {error}") from error
-    return CACHE / "node_modules" / PACKAGE / "dynoxide"
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _wait(process: subprocess.Popen[bytes], port: int) -> None:
-    late = time.monotonic() + START_S
-    while time.monotonic() < late:
-        if process.poll() is not None:
-            raise NotHere(f"dynoxide ended at once with exit code {process.returncode}")
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-        except OSError:
-            time.sleep(0.01)
-        else:
-            return
-    raise NotHere(f"dynoxide did not listen within {START_S} s")

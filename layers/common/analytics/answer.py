@@ -52,11 +52,55 @@ def answer(source: Source, question: Question) -> Block:
 
     Raises Invalid when the range has too many points of the period.
     """
-    now, covered, period = source.clock(), _whole_hours(question.wanted.range), question.period
-    report, fold = _from_rollups(source, question, now)
+    return _answers(source, [question])[0]
+
+
+def compared(source: Source, question: Question) -> Block:
+    """The answer, with `previous`: the same blocks for as long a range just before; and `change`: the summary's.
+
+    Both are null where there is no such range: the start is open, or still to come. It does not begin before 1970.
+    """
+    asked = question.wanted.range
+    end = source.clock() if asked.end is None else asked.end
+    if asked.start is None or asked.start >= end:
+        return answer(source, question) | {"previous": None, "change": None}
+    before = Range(max(0, 2 * asked.start - end), asked.start)
+    earlier = replace(question, wanted=replace(question.wanted, range=before))
+    blocks, previous = _answers(source, [question, earlier])
+    change = {name: _change(previous["summary"][name], value) for name, value in blocks["summary"].items()}
+    return blocks | {"previous": previous, "change": {"summary": change}}
+
+
+def _change(before: float | None, after: float | None) -> float | None:
+    """By what share a number went up or down; None where there is nothing to compare with."""
+    return round((after - before) / before, 4) if before and after is not None else None
+
+
+def _answers(source: Source, questions: list[Question]) -> list[Block]:
+    """The answers to questions about one stream, from one way over it."""
+    now = source.clock()
+    late = now + FOLD_US
+    fold = Fold(source.table, source.stream, now, lambda: source.clock() > late)
+    reports = [_report(question) for question in questions]
+    first = min(_first_day(question.wanted.range) for question in questions)
+    for summary in fold.summaries(first, lambda summary: any(report.needs_slots(summary) for report in reports)):
+        for report in reports:
+            report.add(summary)
+    return [_answer(source, question, report, fold, now) for question, report in zip(questions, reports, strict=True)]
+
+
+def _report(question: Question) -> Report:
+    """A report on what rollups can tell."""
+    period = Period.hourly if question.period is Period.minutely else question.period
+    wanted = replace(question.wanted, range=_whole_hours(question.wanted.range))
+    return Report(wanted, period, question.top)
+
+
+def _answer(source: Source, question: Question, report: Report, fold: Fold, now: int) -> Block:
+    covered, period = _whole_hours(question.wanted.range), question.period
     counted = None
     if _needs_raw(question, now) and report.accepted <= MOST_RAW and _is_kept(source, question.wanted.range, now):
-        counted = _from_raw(source, question)
+        counted = _from_raw(source, question, now + FOLD_US + RAW_US)
     if counted is None and question.wanted.consumer is not None:
         reason = "Input should be left out, or the range shorter: there are too many logs to count one consumer's"
         raise Invalid("One consumer cannot be told over this range", [Problem(None, "consumer", reason)])
@@ -75,43 +119,11 @@ def answer(source: Source, question: Question) -> Block:
     return blocks
 
 
-def compared(source: Source, question: Question) -> Block:
-    """The answer, with `previous`: the same blocks for as long a range just before; and `change`: the summary's.
-
-    Both are null where there is no such range: the start is open, or still to come. It does not begin before 1970.
-    """
-    asked = question.wanted.range
-    blocks = answer(source, question)
-    end = source.clock() if asked.end is None else asked.end
-    if asked.start is None or asked.start >= end:
-        return blocks | {"previous": None, "change": None}
-    before = Range(max(0, 2 * asked.start - end), asked.start)
-    previous = answer(source, replace(question, wanted=replace(question.wanted, range=before)))
-    change = {name: _change(previous["summary"][name], value) for name, value in blocks["summary"].items()}
-    return blocks | {"previous": previous, "change": {"summary": change}}
-
-
-def _change(before: float | None, after: float | None) -> float | None:
-    """By what share a number went up or down; None where there is nothing to compare with."""
-    return round((after - before) / before, 4) if before and after is not None else None
-
-
-def _from_rollups(source: Source, question: Question, now: int) -> tuple[Report, Fold]:
-    covered = _whole_hours(question.wanted.range)
-    period = Period.hourly if question.period is Period.minutely else question.period
-    report = Report(replace(question.wanted, range=covered), period, question.top)
-    late = now + FOLD_US
-    fold = Fold(source.table, source.stream, now, lambda: source.clock() > late)
-    for summary in fold.summaries(_first_day(covered), report.needs_slots):
-        report.add(summary)
-    return report, fold
-
-
-def _from_raw(source: Source, question: Question) -> Report | None:
-    """The report on just the logs that are wanted; None when there was not enough time for all of them."""
+def _from_raw(source: Source, question: Question, last: int) -> Report | None:
+    """The report on just the logs that are wanted; None when there was not enough time for all of them until `last`."""
     report = Report(question.wanted, question.period, question.top, filtered=True)
     summary = Summary(60 if question.period is Period.minutely else HOUR)
-    late = source.clock() + RAW_US
+    late = min(source.clock() + RAW_US, last)
     for stored in source.table.since(source.stream, first_receipt(question.wanted.range)):
         if source.clock() > late:
             return None
