@@ -3,10 +3,10 @@
 10,000, 100,000 and 1,000,000 logs of 30 days lie in packed batches of 500, in a table that answers at once, which
 shows our own part (unpack, fold, store, report, through the handler that Lambda calls), and on two local databases
 (moto behind HTTP, and dynoxide where npm can bring it) for up to a million. "First" has no rollups yet and stores
-them; "again" is the call after it. Beside them, in the same run, the original's six blocks by SQL over the same logs in SQLite
-(in memory, indexed by time; without the percentiles that our answer has besides). The answers are compared, too. Then
-two long ranges of rollups, 100 cells an hour. Calls and units of a folded view are counted by DynamoDB's rules, and its
-price is by `bench.prices`.
+them; "again" is the call after it. Beside them, in the same run, the original's six blocks by SQL over the same logs in
+SQLite (in memory, indexed by time; without the percentiles that our answer has besides). The answers are compared, too.
+Then two long ranges of rollups, 100 cells an hour. Calls and units of a folded view are counted by DynamoDB's rules,
+and its price is by `bench.prices`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from fastapi import FastAPI
 from moto import mock_aws
@@ -29,6 +30,9 @@ os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DE
 
 SETTINGS = Settings.from_environment(STACK.functions["IngestFunction"].environment)
 NOON = 1_763_985_600_000_000  # 2025-11-24T12:00:00Z, in microseconds since 1970
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # what else a machine does is no fault of the code
+hypothesis.settings.load_profile("untimed")
 
 _client: list[DynamoDBClient] = []
 

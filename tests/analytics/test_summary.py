@@ -20,6 +20,7 @@ from tests.analytics import strategies
 from tests.conftest import NOON
 
 Logs = list[dict[str, Any]]
+HOUR_US = HOUR * 1_000_000
 
 
 def folded(*batches: Logs, grain: int = HOUR) -> Summary:
@@ -78,6 +79,24 @@ def test_a_summary_comes_back_from_its_bytes(logs: Logs, grain: int) -> None:
     loaded = Summary.loads(summary.dumps())
     assert loaded == summary
     assert merged(loaded, summary) == folded(logs, logs, grain=grain)
+
+
+@given(strategies.logs)
+def test_days_alone_tell_what_each_slot_amounts_to(logs: Logs) -> None:
+    """Without its slots, a stored summary answers by the day and, of all requests together, by the hour."""
+    packed = folded(logs).dumps()
+    days = Summary.loads(Packed(packed.days, None))
+    assert not Report(Filter(Range()), Period.hourly, 10).needs_slots(days)
+    for period in ("hourly", "daily"):
+        assert blocks(days, period) == naive.dashboard(logs, period)
+    latest = max((log["created_at"] for log in logs), default=0) // HOUR_US * HOUR_US
+    asked = Filter(Range(start=latest))
+    assert Report(asked, Period.daily, 10).needs_slots(days) == (latest % strategies.DAY != 0)
+    assert Report(Filter(Range(), method="GET"), Period.hourly, 10).needs_slots(days)
+    with pytest.raises(ValueError, match="without its slots"):
+        days.merge(folded(logs))
+    days.load_slots(packed.slots or b"")
+    assert days == folded(logs)
 
 
 def test_foreign_bytes_are_refused() -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from hashlib import sha256
 from threading import Condition, Thread, get_ident
 from typing import Any
@@ -34,11 +33,12 @@ class Killed(BaseException):
 class World:
     """A clock, a table, and who may act next."""
 
-    def __init__(self, seed: int, *, grace_us: int = GRACE_US, marks: bool = True) -> None:
+    def __init__(self, seed: int, *, grace_us: int = GRACE_US, marks: bool = True, slots_first: bool = True) -> None:
         self.chance = random.Random(seed)
         self.now = MIDNIGHT - self.chance.randrange(300) * SECOND
         self.grace_us = grace_us
         self.marks = marks
+        self.slots_first = slots_first
         self.items: dict[str, Any] = {}
         self.mortal: set[int] = set()
         self.killed = 0
@@ -138,18 +138,18 @@ class ModelTable:
         if rollup.slots is not None:
             return rollup.slots
         self.world.step()
-        slots: bytes = self.world.items[f"S#{rollup.window}#{rollup.slots_digest}"]
+        slots: bytes = self.world.items[
+            f"S#{rollup.window}#{rollup.slots_digest}"
+        ]  # KeyError: what the check looks for
         return slots
 
     def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int, *, final: bool) -> bool:
         """A conditional put, of a final one after that of its slots; when its reply is lost, the SDK puts again."""
         days, slots = rollup.packed
-        stored = Rollup(rollup.window, rollup.until, Packed(days, None), slots=slots)
-        if final:
-            self.world.step()
-            digest = sha256(slots or b"").hexdigest()
-            self.world.items[f"S#{rollup.window}#{digest}"] = slots
-            stored = replace(stored, slots=None, slots_digest=digest)
+        digest = sha256(slots or b"").hexdigest() if final else None
+        stored = Rollup(rollup.window, rollup.until, Packed(days, None), digest, None if final else slots)
+        if final and self.world.slots_first:
+            self._put(f"S#{rollup.window}#{digest}", slots)
         kept = False
         for _ in range(2):
             self.world.step()
@@ -159,7 +159,13 @@ class ModelTable:
                 self.world.items[f"R#{rollup.window}"] = stored
             if self.world.chance.random() < 0.9:
                 break
+        if final and not self.world.slots_first:
+            self._put(f"S#{rollup.window}#{digest}", slots)
         return kept
+
+    def _put(self, key: str, item: object) -> None:
+        self.world.step()
+        self.world.items[key] = item
 
     def _pages(self, low: str, high: str) -> Iterator[tuple[str, Any]]:
         size, last = self.world.chance.randint(1, 4), ""

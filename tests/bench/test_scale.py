@@ -15,10 +15,12 @@ from bench.scale import (
     INGEST_GB,
     RATE_LIMIT,
     RAW_DAYS,
+    Size,
     per_million,
     request,
     scheduled,
     show_requests,
+    tail_bytes,
     view,
 )
 from tests.engines import ROOT, STACK
@@ -120,9 +122,10 @@ def test_the_stack_on_paper_is_the_template() -> None:
 
 def test_views_and_schedule_cost_by_what_they_read_and_write() -> None:
     """A view reads each rollup once; a schedule that runs half as often costs at least a third less."""
-    assert view(40_960)["read"] == 1 + 10 + 1 + 290
-    assert scheduled(100_000, 2, 1_000_000) < 0.67 * scheduled(100_000, 1, 1_000_000)
-    assert scheduled(100_000, 1, 0) < 0.2 * scheduled(100_000, 1, 1_000_000)
+    day = Size(days=10_240, slots=30_720)
+    assert view(day)["read"] == 1 + 10 + read_units(tail_bytes(day)) + 73
+    assert scheduled(day, 2, 1_000_000) < 0.67 * scheduled(day, 1, 1_000_000)
+    assert scheduled(day, 1, 0) < 0.2 * scheduled(day, 1, 1_000_000)
 
 
 def test_tables_are_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,9 +31,10 @@ def planes_to_numbers(planes: bytes, count: int) -> array[int]:
 
 def to_planes(lanes: bytes) -> bytes:
     """The planes of numbers of LANE bytes each, the lowest byte first."""
-    planes = [lanes[plane::LANE] for plane in range(LANE)]
-    while planes and not planes[-1].strip(b"\0"):
-        planes.pop()
+    planes, left, count = list[bytes](), len(lanes) - lanes.count(0), len(lanes) // LANE
+    while left:  # bytes that are not zero
+        planes.append(lanes[len(planes) :: LANE])
+        left -= count - planes[-1].count(0)
     return b"".join(planes)
 
 
