@@ -18,9 +18,9 @@ from functools import lru_cache
 from hashlib import blake2b
 from heapq import nlargest
 from io import BytesIO
-from ipaddress import AddressValueError, IPv4Address
 from itertools import accumulate, chain
 from operator import sub
+from socket import AF_INET, inet_ntop, inet_pton
 from typing import Any
 
 from analytics.planes import numbers_to_planes, planes_to_numbers
@@ -36,15 +36,17 @@ Address = int | str
 @lru_cache(maxsize=65_536)  # the same clients come again
 def address_of(text: str | None) -> Address | None:
     """An address from its canonical text; None stays None."""
+    if text is None or ":" in text:
+        return text
     try:
-        return None if text is None else int(IPv4Address(text))
-    except AddressValueError:
+        return int.from_bytes(inet_pton(AF_INET, text), "big")  # many times as fast as `ipaddress`
+    except OSError:
         return text
 
 
 def text_of(address: Address) -> str:
     """The canonical text of an address."""
-    return address if isinstance(address, str) else str(IPv4Address(address))
+    return address if isinstance(address, str) else inet_ntop(AF_INET, address.to_bytes(4, "big"))
 
 
 class Addresses:

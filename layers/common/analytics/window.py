@@ -82,14 +82,16 @@ class Window:
 
     def note_many(self, key: int, requests: int) -> None:
         """Add the latency of requests that are alike."""
-        self.latency[key >> BITS] = self.latency.get(key >> BITS, 0) + (requests << ((key & BUCKET) * LANE * 8))
+        self._add(key >> BITS, requests << ((key & BUCKET) * LANE * 8))
 
     def merge(self, other: Window, renumber: list[int]) -> None:
         """Add another summary's window, whose cell `n` is `renumber[n]` here."""
         self.tally((renumber[cell], tally) for cell, tally in other.rows())
-        mine = self.histograms()
-        for cell, histogram in other.histograms().items():
-            mine[renumber[cell]] = mine.get(renumber[cell], 0) + histogram
+        for cell in other._parts:
+            self._add(renumber[cell], other._decoded(cell))
+        for cell, histogram in other.latency.items():
+            self._add(renumber[cell], histogram)
+        self.note([renumber[key >> BITS] << BITS | key & BUCKET for key in other.fresh])
         self.addresses.merge(other.addresses)
         for (consumer, cell), requests in other.consumers.items():
             self.consumers[consumer, renumber[cell]] += requests
@@ -112,12 +114,15 @@ class Window:
     def histograms(self) -> dict[int, Histogram]:
         """Latency by cell, all of it."""
         if self._parts or self.fresh:
-            noted = histograms_of(Counter(self.fresh))
-            for found in ({cell: self._decoded(cell) for cell in self._parts}, noted):
-                for cell, histogram in found.items():
-                    self.latency[cell] = self.latency.get(cell, 0) + histogram
+            for cell in self._parts:
+                self._add(cell, self._decoded(cell))
+            for cell, histogram in histograms_of(Counter(self.fresh)).items():
+                self._add(cell, histogram)
             self._parts, self._blob, self.fresh = {}, b"", []
         return self.latency
+
+    def _add(self, cell: int, histogram: Histogram) -> None:
+        self.latency[cell] = self.latency.get(cell, 0) + histogram
 
     def histogram(self, cell: int) -> Histogram:
         """The latency of one cell."""
