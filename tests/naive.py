@@ -112,6 +112,23 @@ def grouped(logs: Iterable[Log], of: Callable[[Log], Any]) -> dict[Any, list[Log
     return groups
 
 
+def wrong_percentiles(blocks: dict[str, Any], logs: Iterable[Log], period: str) -> list[str]:
+    """What is shown as p50, p95 and p99 and is further than 1 % from the exact nearest rank."""
+    every = expand(logs)
+    by_endpoint = grouped(every, lambda log: log["endpoint"])
+    by_point = grouped(every, lambda log: point(period, log["created_at"]))
+    rows = [("summary", blocks["summary"], every)]
+    rows += [(row["endpoint"], row, by_endpoint[row["endpoint"]]) for row in blocks["endpoint_stats"]]
+    rows += [(row["timestamp"], row, by_point.get(row["timestamp"], [])) for row in blocks["time_series"]]
+    wrong = []
+    for where, row, those in rows:
+        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
+            shown, exact = row[name], percentile(durations(those), share)
+            if (shown is None) != (exact is None) or abs((shown or 0) - (exact or 0)) > (exact or 0) * 0.01 + 0.005:
+                wrong.append(f"{name} of {where}: {shown}, not {exact}")  # 0.005: shown to two decimals
+    return wrong
+
+
 def without_percentiles(block: Any) -> Any:
     """A block without p50, p95 and p99, which are held to their bound elsewhere."""
     if isinstance(block, dict):

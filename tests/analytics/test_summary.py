@@ -149,20 +149,7 @@ def test_a_hundred_thousand_logs_are_counted_exactly(period: str) -> None:
 @given(strategies.logs)
 def test_percentiles_are_within_one_percent(logs: Logs) -> None:
     """p50, p95 and p99 of the whole, of each endpoint and of each day, against the exact nearest rank."""
-    shown = report(folded(logs), Range(), Period.daily, 10)
-    every = naive.expand(logs)
-    by_endpoint = naive.grouped(every, lambda log: log["endpoint"])
-    by_day = naive.grouped(every, lambda log: naive.point("daily", log["created_at"]))
-    rows = [(shown["summary"], every)]
-    rows += [(row, by_endpoint[row["endpoint"]]) for row in shown["endpoint_stats"]]
-    rows += [(row, by_day.get(row["timestamp"], [])) for row in shown["time_series"]]
-    for row, those in rows:
-        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
-            exact = naive.percentile(naive.durations(those), share)
-            if exact is None:
-                assert row[name] is None
-            else:
-                assert abs(row[name] - exact) <= exact * 0.01 + 0.005  # shown to two decimals
+    assert naive.wrong_percentiles(report(folded(logs), Range(), Period.daily, 10), logs, "daily") == []
 
 
 def test_what_became_of_requests_is_kept_by_day_of_receipt() -> None:

@@ -24,7 +24,7 @@ MAX_BODY = 1 << 20  # bytes of a body, after decompression
 MAX_DURATION_MS = 86_400_000.0  # a day: a longer request than that is a mistake of unit
 MAX_AHEAD_US = 300 * 1_000_000  # a clock up to five minutes ahead of ours is believed
 MAX_PROBLEMS = 10  # that are told of one log, or of the rest of a batch: thousands would teach nobody more
-OLDEST_US = 946_684_800 * 1_000_000  # 2000-01-01: older is a broken clock, and would stretch every chart back to it
+OLDEST_US = 1_543_622_400 * 1_000_000  # 2018-12-01, FastAPI's first month: older is a clock that was never set
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
@@ -48,7 +48,7 @@ def _moment(value: object) -> int:
     except (TypeError, ValueError):
         raise PydanticCustomError("iso_8601", "Input should be an ISO 8601 date and time") from None
     if at < OLDEST_US:
-        raise PydanticCustomError("too_old", "Input should not be before the year 2000")
+        raise PydanticCustomError("too_old", "Input should not be before December 2018")
     return at
 
 
