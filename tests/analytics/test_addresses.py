@@ -17,13 +17,13 @@ from analytics.addresses import (
     SLOT_BITS,
     Address,
     Addresses,
-    Visitors,
     address_of,
     dump,
     load,
     order,
     text_of,
 )
+from analytics.visitors import Visitors
 
 NAMES = [f"10.0.0.{n}" for n in range(38)] + ["2001:db8::1", "::"]
 counts = st.dictionaries(st.sampled_from([cast("Address", address_of(name)) for name in NAMES]), st.integers(1, 50))

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from analytics.addresses import Visitors
 from analytics.batch import Cell, Counts
 from analytics.filter import Filter
 from analytics.group import Group, milliseconds
@@ -18,6 +17,7 @@ from analytics.histogram import Histogram
 from analytics.model import isoformat
 from analytics.summary import DAY, SECOND, Summary
 from analytics.timeline import Period, label, point_of, points
+from analytics.visitors import Visitors
 from analytics.window import Tally, Window
 
 Block = dict[str, Any]

@@ -17,15 +17,14 @@ import zlib
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from io import BytesIO
-from itertools import compress, count
+from itertools import count
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
 from analytics import addresses
-from analytics.addresses import Address, address_of
 from analytics.batch import Batch, Cell, Counts
-from analytics.histogram import keys_of
+from analytics.pending import Pending
 from analytics.window import ALL, Window, dump, dump_whole, load, load_whole
 
 SECOND = 1_000_000  # microseconds
@@ -47,20 +46,6 @@ class Packed(NamedTuple):
         return len(self.days) + len(self.slots or b"")
 
 
-class _Pending:
-    """Logs of one slot that are gathered but not yet counted."""
-
-    __slots__ = ("addresses", "cells", "consumers", "durations", "weighted", "weighted_addresses")
-
-    def __init__(self) -> None:
-        self.cells: list[int] = []
-        self.durations: list[int] = []
-        self.weighted: list[tuple[int, int, int]] = []  # (cell, duration, weight) where a log stands for more than one
-        self.addresses: list[Address | None] = []
-        self.weighted_addresses: Counter[Address] = Counter()
-        self.consumers: Counter[tuple[str, int]] = Counter()
-
-
 class Summary:
     """Counts over logs; see the module's docstring. `grain` is the length of a slot in seconds, a divisor of a day."""
 
@@ -74,7 +59,7 @@ class Summary:
         self.has_slots = True  # False: of each slot only `whole` is known, see `load_slots`
         self._wholes: tuple[dict[str, list[Any]], BytesIO] | None = None  # of stored slots, as long as nobody asks
         self._numbers: dict[Cell, int] = {}
-        self._pending: defaultdict[int, _Pending] = defaultdict(_Pending)
+        self._pending: defaultdict[int, Pending] = defaultdict(Pending)  # by slot
         self._waiting = 0
 
     @property
@@ -99,7 +84,8 @@ class Summary:
         while start < len(times):  # which are in order
             slot = times[start] // slot_us
             end = bisect_left(times, (slot + 1) * slot_us, start)
-            self._gather(slot, batch.take(range(start, end)))
+            part = batch.take(range(start, end))
+            self._pending[slot].add(part, list(map(self.number, part.cells)))
             start = end
         self._waiting += len(batch)
         if self._waiting >= _PENDING:
@@ -110,58 +96,13 @@ class Summary:
         self.counts[received // (DAY * SECOND)].update(counts)
         self.last_received = max(self.last_received, received)
 
-    def _gather(self, slot: int, batch: Batch) -> None:
-        pending, numbers = self._pending[slot], list(map(self.number, batch.cells))
-        cells, durations, weights = list(map(numbers.__getitem__, batch.cell_ids)), batch.durations, batch.weights
-        if weights is None:
-            pending.cells += cells
-            pending.durations += durations
-        else:
-            single = [weight == 1 for weight in weights]
-            pending.cells += compress(cells, single)
-            pending.durations += compress(durations, single)
-            pending.weighted += [row for row in zip(cells, durations, weights, strict=True) if row[2] != 1]
-        if batch.addresses:
-            known = list(map(address_of, batch.addresses.values))
-            seen = map(known.__getitem__, batch.addresses.ids)
-            if weights is None:
-                pending.addresses += seen
-            else:
-                for address, weight in zip(seen, weights, strict=True):
-                    if address is not None:
-                        pending.weighted_addresses[address] += weight
-        if batch.consumers:
-            for position, (consumer, cell) in enumerate(zip(batch.consumers.ids, cells, strict=True)):
-                name = batch.consumers.values[consumer]
-                if name is not None:
-                    pending.consumers[name, cell] += weights[position] if weights else 1
-
     def settle(self) -> None:
         """Count what is gathered. Everything that reads a summary does this first."""
         slots_a_day = DAY // self.grain
         for slot, pending in self._pending.items():
-            self._count(self.slots[slot], self.days[slot // slots_a_day], pending)
+            pending.count(self.slots[slot], self.days[slot // slots_a_day])
         self._pending.clear()
         self._waiting = 0
-
-    def _count(self, slot: Window, day: Window, pending: _Pending) -> None:
-        keys = keys_of(pending.cells, pending.durations)
-        slot.note(keys)
-        day.note(keys)
-        by_cell = defaultdict[int, list[int]](list)
-        for cell, duration in zip(pending.cells, pending.durations, strict=True):
-            by_cell[cell].append(duration)
-        rows = [(cell, [len(each), sum(each), min(each), max(each)]) for cell, each in by_cell.items()]
-        slot.tally(rows)
-        day.tally(rows)
-        for cell, duration, weight in pending.weighted:
-            (key,) = keys_of([cell], [duration])
-            for window in (slot, day):
-                window.note_many(key, weight)
-                window.tally([(cell, [weight, weight * duration, duration, duration])])
-        for window in (slot, day):
-            window.addresses.see(pending.addresses, pending.weighted_addresses)
-            window.consumers.update(pending.consumers)
 
     def number(self, cell: Cell) -> int:
         """The number that stands for a cell here, a new one if need be."""
