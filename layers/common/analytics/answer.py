@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 
 from analytics.errors import Invalid, Problem
 from analytics.filter import Filter
-from analytics.fold import Fold, Table
+from analytics.fold import Fold
 from analytics.model import MAX_AHEAD_US, isoformat
 from analytics.report import Block, Report
+from analytics.store import LogTable
 from analytics.summary import DAY, HOUR, SECOND, Summary
 from analytics.timeline import LAST_US, Period, Range
 
@@ -41,7 +42,7 @@ class Question:
 class Source:
     """Where answers come from: a stream of a table, with raw logs back to `raw_days` ago. The clock is of µs."""
 
-    table: Table
+    table: LogTable
     stream: str
     clock: Callable[[], int]
     raw_days: int
@@ -151,7 +152,7 @@ def _is_kept(source: Source, asked: Range, now: int) -> bool:
     first, kept_from = first_receipt(asked), now - source.raw_days * _DAY_US
     if first is not None:
         return first >= kept_from
-    oldest = next(iter(source.table.rollups(source.stream, "", "~")), None)
+    oldest = source.table.oldest_rollup(source.stream)
     return oldest is None or oldest.window >= isoformat(kept_from)[:10]
 
 

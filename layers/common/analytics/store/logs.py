@@ -129,8 +129,11 @@ class LogTable:
 
     def newest_rollup(self, stream: str) -> Rollup | None:
         """The stored summary that the next fold goes on from."""
-        items = self._query(stream, "R#", "R#~", _ROLLUP, newest_first=True, limit=1)
-        return next(map(_rollup, items), None)
+        return next(map(_rollup, self._query(stream, "R#", "R#~", _ROLLUP, newest_first=True, limit=1)), None)
+
+    def oldest_rollup(self, stream: str) -> Rollup | None:
+        """The stored summary of what was received first."""
+        return next(map(_rollup, self._query(stream, "R#", "R#~", _ROLLUP, limit=1)), None)
 
     def rollups(self, stream: str, first: str, before: str) -> Iterator[Rollup]:
         """The stored summaries from the window `first` up to, and without, `before`."""
