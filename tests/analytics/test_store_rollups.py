@@ -59,8 +59,10 @@ def test_slots_of_a_final_rollup_are_an_item_of_their_own(engine: Engine) -> Non
     (found,) = engine.logs.rollups("me", "", "~")
     assert (found.size, found.slots) == (len(large.packed.days), None)
     assert engine.logs.slots("me", found) == large.packed.slots
-    kinds = [sort_key[:12] for sort_key in engine.sort_keys()]
-    assert kinds == ["R#2025-11-24", "S#2025-11-24"]
+    items = engine.client.scan(TableName=engine.logs_table)["Items"]
+    expires = {item["timestamp"]["S"][:12]: int(item["ttl"]["N"]) for item in items}
+    second = NOON // 1_000_000 + 400 * 86_400
+    assert expires == {"R#2025-11-24": second, "S#2025-11-24": second + 30 * 86_400}  # never a rollup without its slots
 
 
 def test_a_final_rollup_that_is_refused_disturbs_nobody(engine: Engine) -> None:

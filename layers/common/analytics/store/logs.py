@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 350_000  # bytes of packed logs in an item; DynamoDB takes 400 KB in all
 _REMEMBERED = 86_400  # seconds that a batch id is remembered
+_OUTLIVE = 30 * 86_400  # seconds that slots stay after their rollup: DynamoDB deletes within days, and in any order
 _ROLLUP = "#timestamp, #until, r, s, digest"
 _END = "L#~"  # after every batch: "~" sorts behind all digits
 
@@ -164,7 +165,7 @@ class LogTable:
         if final:
             digest = sha256(slots).hexdigest()[:16]
             own = {"digest": {"S": digest}}
-            item = _item(stream, f"S#{rollup.window}#{digest}", expires, s={"B": slots})
+            item = _item(stream, f"S#{rollup.window}#{digest}", expires + _OUTLIVE, s={"B": slots})
             with translated():
                 self._client.put_item(TableName=self._name, Item=item)
         item = _item(
