@@ -29,8 +29,8 @@ from analytics.web import Service, application, authorized
 
 SCHEDULE_US = 20 * SECOND  # of folding in one scheduled run; the function ends after 29 s
 PAGE_DEADLINE = 8 * SECOND  # of looking for raw logs before a page is cut short
-PAGE_BYTES = 5_500_000  # of texts, before a page is cut short: Lambda takes 6 MB, as JSON in JSON; where a character is
-_NARROW, _WIDE = 4, 12  # bytes at most: a quotation mark escaped twice; a surrogate pair
+PAGE_BYTES = 5_500_000  # of text before a page is cut short: Lambda gives back 6 MB, of JSON in JSON
+_NARROW, _WIDE = 4, 12  # bytes that a character takes there at most: a quotation mark, escaped twice; a surrogate pair
 _BEYOND = 1e12  # ms, thirty years: longer than any request, and still a number when it is microseconds
 STATIC = Path(__file__).parent / "static"
 PAGE_HEADERS = {
