@@ -32,6 +32,7 @@ REQUEST_LIMIT = 10 * 1024 * 1024  # bytes of a body; HTTP API quota "payload siz
 HEADER_LIMIT = 10_240  # bytes; HTTP API quota "total combined size of request line and header values"
 INVOKE_LIMIT = 6 * 1024 * 1024  # bytes of an event or a result; Lambda quota "invocation payload, synchronous"
 INTEGRATION_TIMEOUT = 30.0  # s; HTTP API quota "maximum integration timeout"
+BODY_TIMEOUT = 30.0  # s for a body to come whole; AWS names no number
 CONCURRENCY = 32  # handlers running at once; on AWS each would have a sandbox of its own
 
 
@@ -64,11 +65,13 @@ class Gateway:
         functions: Mapping[str, Function],
         handlers: Mapping[str, Handler],
         integration_timeout: float = INTEGRATION_TIMEOUT,
+        body_timeout: float = BODY_TIMEOUT,
     ) -> None:
         self._routes = Routes(routes)
         self._functions = functions
         self._handlers = handlers
         self._timeout = integration_timeout
+        self._body_timeout = body_timeout
         self._threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="handler")
 
     async def __call__(
@@ -87,6 +90,8 @@ class Gateway:
             for name, value in headers
             if name not in ("content-length", "transfer-encoding", "connection")
         ]
+        if response.status in (400, 408):  # what else comes on this connection can not be told
+            lines.append((b"connection", b"close"))
         has_body = response.status >= 200 and response.status not in (204, 304)
         if has_body:
             lines.append((b"content-length", str(len(response.body)).encode()))
@@ -106,7 +111,12 @@ class Gateway:
         line = f"{scope['method']} {path}?{query} HTTP/{scope['http_version']}"
         if len(line) + sum(len(name) + len(value) for name, value in headers) > HEADER_LIMIT:
             return gateway_message(431, "Request Header Fields Too Large")
-        body = await _read(receive)
+        if {"content-length", "transfer-encoding"} <= {name for name, _ in headers}:
+            return gateway_message(400, "Bad Request")  # two ways to say where it ends (RFC 9112, 6.3)
+        try:
+            body = await asyncio.wait_for(_read(receive), self._body_timeout)
+        except TimeoutError:
+            return gateway_message(408, "Request Timeout")
         if body is None:
             return None
         request = Request(

@@ -64,6 +64,8 @@ BODIES: dict[str, tuple[Callable[[], dict[str, Any]], bool]] = {
 """By operation: what it takes, and whether it must come. The function reads it itself, and does not make its schema at
 every start."""
 
+DATES = {"anyOf": [{"format": "date"}, {"format": "date-time"}]}  # of the parameters start_date and end_date
+
 ANSWERS: dict[str, tuple[int, str, str, tuple[int, ...]]] = {
     "generate_key": (201, "NewKey", "The key.", (401, 403, 409, 413, 422, 429, 503)),
     "keys": (200, "Key", "The keys to this data.", (401, 403, 429, 503)),
@@ -156,6 +158,8 @@ def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
     for choice in parameter["schema"].get("anyOf", ()):
         if choice != {"type": "null"}:
             schema = choice | schema
+    if parameter["name"].endswith("_date"):
+        schema |= DATES
     return parameter | {"schema": schema}
 
 

@@ -29,6 +29,9 @@ from analytics.web import Service, application, authorized
 
 SCHEDULE_US = 20 * SECOND  # of folding in one scheduled run; the function ends after 29 s
 PAGE_DEADLINE = 8 * SECOND  # of looking for raw logs before a page is cut short
+PAGE_BYTES = 5_500_000  # of text before a page is cut short: Lambda gives back 6 MB, of JSON in JSON
+_NARROW, _WIDE = 4, 12  # bytes that a character takes there at most: a quotation mark, escaped twice; a surrogate pair
+_BEYOND = 1e12  # ms, thirty years: longer than any request, and still a number when it is microseconds
 STATIC = Path(__file__).parent / "static"
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -152,21 +155,29 @@ def create_app(service: Service) -> FastAPI:
 def page(service: Service, stream: str, wanted: Filter, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
     """At most `limit` logs that are wanted, newest received first, and the cursor of the next page if there is one.
 
-    A page may be short, even empty, and still have a next one: when few logs match, a deadline ends the search.
+    A page may be short, even empty, and still have a next one: when few logs match, a deadline ends the search, and
+    when their texts are long, no more of them fit into one answer.
     """
     after = Cursor.decode(cursor) if cursor else None
     rows: list[Row] = []
+    size = 0
     late = service.now() + PAGE_DEADLINE
     for stored in service.logs.newest(stream, after.sort_key if after else None, first_receipt(wanted.range)):
         for position in reversed(wanted.positions(stored.batch)):
             if after and stored.sort_key == after.sort_key and position >= after.position:
                 continue
-            if len(rows) == limit:
+            if len(rows) == limit or size > PAGE_BYTES:
                 return rows, str(rows[-1]["id"])
             rows.append(row(stored.sort_key, stored.batch, position))
+            size += _bytes(rows[-1])
         if service.now() > late:
             return rows, Cursor(stored.sort_key, 0).encode()
     return rows, None
+
+
+def _bytes(shown: Row) -> int:
+    texts = [value for value in shown.values() if isinstance(value, str)]
+    return sum(len(text) * (_NARROW if text.isascii() else _WIDE) for text in texts)
 
 
 def _as(accept: str, rows: list[Row], headers: dict[str, str]) -> Response:
@@ -200,7 +211,7 @@ def _file(name: str) -> tuple[bytes, bytes, str, str]:
 
 
 def _microseconds(milliseconds: float | None) -> int | None:
-    return None if milliseconds is None else round(milliseconds * 1000)
+    return None if milliseconds is None else round(min(milliseconds, _BEYOND) * 1000)
 
 
 def fold_on_schedule(service: Service) -> dict[str, int]:

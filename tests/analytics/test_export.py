@@ -21,10 +21,14 @@ def test_csv_is_read_back() -> None:
 
 
 def test_a_formula_is_made_inert() -> None:
-    """Text that a spreadsheet would run begins with an apostrophe; numbers stay numbers."""
-    for start in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"):
-        (read,) = csv.DictReader(io.StringIO(to_csv([ROW | {"user_agent": start}]), newline=""))
-        assert read["user_agent"] == "'" + start
+    """Text that a spreadsheet would run begins with an apostrophe, whichever mark ends a cell; numbers stay numbers."""
+    for start in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20A"):
+        for before in ("", "/a;", ";;"):
+            (read,) = csv.DictReader(io.StringIO(to_csv([ROW | {"user_agent": before + start}]), newline=""))
+            assert read["user_agent"] == f"{before}'{start}"
+    bot = "Mozilla/5.0 (compatible; Bot/2.1; +http://bot.example)"
+    (read,) = csv.DictReader(io.StringIO(to_csv([ROW | {"user_agent": bot}])))
+    assert read["user_agent"] == bot
     (read,) = csv.DictReader(io.StringIO(to_csv([ROW | {"process_time": -1.0}])))
     assert read["process_time"] == "-1.0"
 

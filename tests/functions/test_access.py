@@ -32,22 +32,23 @@ if TYPE_CHECKING:
 TOKEN = "the sign-up token"
 
 # "mistyped": one character wrong, which the checksum shows. "erasing": DELETE /key?data=true has begun with it.
+# "grace": it was rotated, and is good for an hour more.
 MATRIX = """
-                           none malformed mistyped unknown revoked expired erasing read write full token
-GET  /                      200       200      200     200     200     200     200  200   200  200   200
-GET  /docs                  200       200      200     200     200     200     200  200   200  200   200
-GET  /openapi.json          200       200      200     200     200     200     200  200   200  200   200
-GET  /assets/icon.svg       200       200      200     200     200     200     200  200   200  200   200
-GET  /health                200       200      200     200     200     200     200  200   200  200   200
-POST /track                 401       401      401     401     401     401     401  403   200  200   401
-POST /track/batch           401       401      401     401     401     401     401  403   200  200   401
-GET  /dashboard             401       401      401     401     401     401     401  200   403  200   401
-GET  /raw_logs              401       401      401     401     401     401     401  200   403  200   401
-POST /generate_key          401       401      401     401     401     401     401  403   403  201   201
-GET  /keys                  401       401      401     401     401     401     401  403   403  200   401
-POST /rotate_key            401       401      401     401     401     401     401  403   403  201   401
-DELETE /key                 401       401      401     401     401     401     401  403   403  200   401
-DELETE /key?data=true       401       401      401     401     401     401     202  403   403  202   401
+                           none malformed mistyped unknown revoked expired erasing grace read write full token
+GET  /                     200     200      200      200     200     200     200    200  200   200  200   200
+GET  /docs                 200     200      200      200     200     200     200    200  200   200  200   200
+GET  /openapi.json         200     200      200      200     200     200     200    200  200   200  200   200
+GET  /assets/icon.svg      200     200      200      200     200     200     200    200  200   200  200   200
+GET  /health               200     200      200      200     200     200     200    200  200   200  200   200
+POST /track                401     401      401      401     401     401     401    200  403   200  200   401
+POST /track/batch          401     401      401      401     401     401     401    200  403   200  200   401
+GET  /dashboard            401     401      401      401     401     401     401    200  200   403  200   401
+GET  /raw_logs             401     401      401      401     401     401     401    200  200   403  200   401
+POST /generate_key         401     401      401      401     401     401     401    201  403   403  201   201
+GET  /keys                 401     401      401      401     401     401     401    200  403   403  200   401
+POST /rotate_key           401     401      401      401     401     401     401    201  403   403  201   401
+DELETE /key                401     401      401      401     401     401     401    200  403   403  200   401
+DELETE /key?data=true      401     401      401      401     401     401     202    202  403   403  202   401
 """
 KINDS, *ROWS = [line.split() for line in MATRIX.strip().splitlines()]
 BODIES: dict[str, Any] = {"/track": log(), "/track/batch": batch(log())}
@@ -111,7 +112,7 @@ class Credentials:
             secret: str = front.call("POST", "/generate_key", headers, body).json()["api_key"]
             return secret
 
-        self.keys = {kind: made() for kind in ("revoked", "expired", "erasing", "full")}
+        self.keys = {kind: made() for kind in ("revoked", "expired", "erasing", "grace", "full")}
         owner = made()
         self.keys |= {kind: made({"scope": kind}, **{"X-API-Key": owner}) for kind in ("read", "write")}
         self.keys["unknown"] = key.generate()
@@ -119,6 +120,7 @@ class Credentials:
         self.keys["mistyped"] = self.keys["full"][:-1] + ("x" if self.keys["full"][-1] != "x" else "y")
         assert front.call("DELETE", "/key", self.headers("revoked")).status == 200
         assert front.call("POST", "/rotate_key", self.headers("expired"), {"grace_seconds": 1}).status == 201
+        assert front.call("POST", "/rotate_key", self.headers("grace"), {"grace_seconds": 3600}).status == 201
         assert front.call("DELETE", "/key?data=true", self.headers("erasing")).status == 202
         clock.advance(1)
 

@@ -125,6 +125,7 @@ def test_an_answer_has_the_form_of_payload_2(gateway: Gateway) -> None:
             "content-type": JSON,
             "content-length": str(len(answer["body"])),
             "www-authenticate": "ApiKey",
+            "cache-control": "no-store",
         },
         "body": '{"detail":"Missing or invalid API key"}',
         "isBase64Encoded": False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping
 
 from analytics.batch import Batch
@@ -54,7 +55,8 @@ def to_ndjson(rows: Iterable[Row]) -> str:
 def to_csv(rows: Iterable[Row]) -> str:
     """Comma-separated values under a line of names (RFC 4180), null as nothing.
 
-    Text that a spreadsheet would run as a formula gets an apostrophe before it (OWASP, "CSV Injection").
+    Text that a spreadsheet would run as a formula gets an apostrophe before it (OWASP, "CSV Injection"): also after a
+    semicolon, which is where a cell ends for a spreadsheet of many a country.
     """
     text = io.StringIO()
     writer = csv.writer(text)
@@ -63,5 +65,11 @@ def to_csv(rows: Iterable[Row]) -> str:
     return text.getvalue()
 
 
+_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # of a formula; the last four are the first four, full-width
+_FORMULA = re.compile(f"(^|;)(?=[{re.escape(''.join(_STARTS))}])")
+
+
 def _inert(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    if isinstance(value, str) and (";" in value or value.startswith(_STARTS)):
+        return _FORMULA.sub(r"\1'", value)
+    return value

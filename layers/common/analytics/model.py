@@ -66,11 +66,14 @@ def _address(text: str) -> str:
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-Moment = Annotated[int, PlainValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+_FROM_2000 = {"type": "string", "format": "date-time", "pattern": "^[2-9]"}
+_EITHER = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+
+Moment = Annotated[int, PlainValidator(_moment), WithJsonSchema(_FROM_2000)]
 """ISO 8601 in, microseconds since 1970 out; without an offset it is UTC."""
 Token = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,16}$")]
 """A method as RFC 9110 (5.6.2) lets it be spelled, at most 16 characters."""
-Address = Annotated[str, Field(max_length=64), AfterValidator(_address)]
+Address = Annotated[str, Field(max_length=64, json_schema_extra=_EITHER), AfterValidator(_address)]
 """An IPv4 or IPv6 address in its one canonical spelling: zone dropped, IPv4 inside IPv6 unwrapped."""
 
 
@@ -111,7 +114,7 @@ class Envelope(TypedDict):
     dropped: NotRequired[
         Annotated[
             dict[Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")], Annotated[int, Field(ge=0, le=1_000_000_000)]],
-            Field(max_length=32),
+            Field(max_length=32, json_schema_extra={"additionalProperties": False}),
         ]
     ]
     logs: Annotated[list[Log], Field(max_length=MAX_LOGS)]

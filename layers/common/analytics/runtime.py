@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +12,14 @@ from typing import Any
 from fastapi import FastAPI
 from mangum import Mangum
 
+from analytics.errors import Invalid
 from analytics.settings import Settings, on_lambda
 from analytics.web import Service
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+LARGEST = 6 * 1024 * 1024 - 10_240  # bytes of an answer: Lambda's quota on what a call gives back, and room for headers
+_WIDEST = 12  # bytes that a character may take in it: a surrogate pair, escaped
 
 
 def connect() -> Service:
@@ -38,6 +44,8 @@ def lambda_handler(
         with lock:
             if not made:
                 _ensure_event_loop()
+                # Lambda has a line for each call; Mangum's would have the path in it, which is a caller's to choose.
+                logging.getLogger("mangum.http").setLevel(logging.WARNING)
                 service = connect()
                 made.append((service, Mangum(create_app(service), lifespan="off")))
         return made[0]
@@ -47,11 +55,30 @@ def lambda_handler(
         if on_schedule and event.get("detail-type") == "Scheduled Event":
             return on_schedule(service)
         _ensure_event_loop()
-        return mangum(event, context)
+        return _that_fits(mangum(_without_host(event), context))
 
     if on_lambda():
         make()
     return handler
+
+
+def _without_host(event: dict[str, Any]) -> dict[str, Any]:
+    """The event without its Host header: whatever a caller wrote there is asked for by nothing of ours.
+
+    Mangum fails on one that is not `name` or `name:port`, such as `[::1]:3000`.
+    """
+    headers = event.get("headers") or {}
+    return event | {"headers": {name: value for name, value in headers.items() if name.lower() != "host"}}
+
+
+def _that_fits(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer, or 422 where Lambda would refuse it for its size: to the caller that would be a failure of ours."""
+    body = answer["body"]
+    if len(body) * _WIDEST <= LARGEST or len(json.dumps(body)) <= LARGEST:
+        return answer
+    refusal = Invalid("The answer would be larger than 6 MB: ask for less, by a smaller `top` or a longer `period`")
+    headers = {"content-type": "application/json", "cache-control": "no-store"}
+    return {"statusCode": refusal.status, "headers": headers, "body": json.dumps(refusal.body())}
 
 
 class _Loop:

@@ -17,12 +17,15 @@ from starlette.exceptions import HTTPException
 
 from analytics import key
 from analytics.errors import ApiError, Forbidden, Invalid, Problem, TooLarge, Unauthorized
-from analytics.model import MAX_BODY
+from analytics.model import MAX_BODY, MAX_PROBLEMS
 from analytics.settings import Settings
 from analytics.store import KeyRecord, KeyTable, LogTable
 from analytics.store.quota import Quota
 
 logger = logging.getLogger("analytics")
+
+# A refusal is of one caller and one moment: a cache before the API must not give it to the next.
+_NOT_STORED = {"Cache-Control": "no-store"}
 
 api_key_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The key from POST /generate_key")
 
@@ -57,7 +60,7 @@ class Service:
 
 def application(title: str) -> FastAPI:
     """An empty application that answers every error as JSON. It has no documentation routes: see /docs."""
-    app = FastAPI(title=title, openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(title=title, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -123,11 +126,11 @@ async def _on_api_error(_: Request, error: Exception) -> JSONResponse:
     refusal = cast("ApiError", error)
     if refusal.status >= 500:
         logger.warning("%s: %s", refusal.detail, refusal.__cause__)
-    return JSONResponse(refusal.body(), refusal.status, refusal.headers)
+    return JSONResponse(refusal.body(), refusal.status, refusal.headers | _NOT_STORED)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
-    problems = [_query_problem(each) for each in cast("RequestValidationError", error).errors()]
+    problems = [_query_problem(each) for each in cast("RequestValidationError", error).errors()[:MAX_PROBLEMS]]
     return await _on_api_error(request, Invalid("The request is not valid", problems))
 
 
@@ -138,9 +141,9 @@ def _query_problem(error: dict[str, Any]) -> Problem:
 
 async def _on_http_error(_: Request, error: Exception) -> JSONResponse:
     refusal = cast("HTTPException", error)
-    return JSONResponse({"detail": refusal.detail}, refusal.status_code, refusal.headers)
+    return JSONResponse({"detail": refusal.detail}, refusal.status_code, {**(refusal.headers or {}), **_NOT_STORED})
 
 
 async def _on_crash(_: Request, error: Exception) -> JSONResponse:
     logger.error("A request failed", exc_info=error)
-    return JSONResponse({"detail": "Internal Server Error"}, 500)
+    return JSONResponse({"detail": "Internal Server Error"}, 500, _NOT_STORED)
