@@ -66,10 +66,10 @@ def _address(text: str) -> str:
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-_FROM_2000 = {"type": "string", "format": "date-time", "pattern": "^[2-9]"}
+_SINCE = {"type": "string", "format": "date-time", "pattern": "^(2018-12|2019|20[2-9]|2[1-9]|[3-9])"}  # OLDEST_US
 _EITHER = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
 
-Moment = Annotated[int, PlainValidator(_moment), WithJsonSchema(_FROM_2000)]
+Moment = Annotated[int, PlainValidator(_moment), WithJsonSchema(_SINCE)]
 """ISO 8601 in, microseconds since 1970 out; without an offset it is UTC."""
 Token = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,16}$")]
 """A method as RFC 9110 (5.6.2) lets it be spelled, at most 16 characters."""
