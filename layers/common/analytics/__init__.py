@@ -8,6 +8,7 @@ Its floors, from the ground; each imports only what lies below it (`lint-imports
     1  key, cursor, timeline     the form of a key; of a page's end; ranges, periods and points
     1  histogram, addresses      latency within 1 %; who came, exact and then sketched
     1  window, summary, bounds   what is counted: of one stretch of time, of all, and small enough to store
+    1  metric                    what CloudWatch reads off the output
     1  filter, report, export    which logs; the dashboard's blocks; rows and files
     2  store, settings           DynamoDB; the environment
     3  fold, answer              summaries that are stored by whoever reads; questions and where their answers come from
