@@ -9,6 +9,8 @@ that our answer has besides). The answers are compared, too. Then two long range
 
 from __future__ import annotations
 
+from analytics.runtime import lambda_handler
+
 import json
 import sqlite3
 import sys
@@ -18,7 +20,6 @@ from typing import Any
 
 from analytics.batch import Batch
 from analytics.model import isoformat
-from analytics.runtime import lambda_handler
 from analytics.web import Service
 from bench.logs import DAYS, START, logs
 from bench.stack import STREAM, InstantClient, event, local_service, service_over
