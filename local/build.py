@@ -148,12 +148,12 @@ def start_from_snapshots(document: Any) -> None:
     shared = document["Globals"]["Function"]
     named = [value["Ref"] for value in shared["Environment"]["Variables"].values() if isinstance(value, dict)]
     shown = [name for name in named if not document["Parameters"].get(name, {"NoEcho": True}).get("NoEcho")]
-    told = {"Fn::Sub": " ".join(f"${{{name}}}" for name in [*shown, "Release", LAYER])}
+    told = " ".join(f"${{{name}}}" for name in [*shown, "Release", LAYER])
     shared |= {"AutoPublishAlias": "live", "AutoPublishAliasAllProperties": True}
     shared["SnapStart"] = {"ApplyOn": "PublishedVersions"}
     for resource in document["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
-            resource["Properties"]["VersionDescription"] = told
+            resource["Properties"]["VersionDescription"] = {"Fn::Sub": told}
 
 
 def host_architecture() -> str:

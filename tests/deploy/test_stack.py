@@ -192,6 +192,7 @@ def test_with_snapstart_callers_reach_published_versions(tmp_path: Path) -> None
     built.write_text((BUILT / "template.yaml").read_text())
     plain = translated(template=built.read_text())
     settle(built, {"Runtime": "python3.13"}, snapstart=True)
+    assert "*id" not in built.read_text(), "CloudFormation knows no YAML aliases"
     snapped = translated(template=built.read_text())
     (layer,) = resources(snapped, "AWS::Lambda::LayerVersion")
     versions = resources(snapped, "AWS::Lambda::Version")
