@@ -4,6 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 STAMP   = $(VENV)/.installed
 SAM     = .venv-sam/.installed
+AUDIT   = .venv-audit/.installed
 
 .PHONY: help setup page demo serve build sam-local test test-browser test-containers check format compile bench bench-middleware screenshot clean
 
@@ -25,6 +26,11 @@ $(SAM): requirements-sam.txt $(STAMP)
 	@$(BIN)/uv pip install --quiet --python .venv-sam/bin/python --require-hashes -r requirements-sam.txt
 	@touch $@
 
+$(AUDIT): requirements-audit.txt $(STAMP)
+	@test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
+	@$(BIN)/uv pip install --quiet --python .venv-audit/bin/python --require-hashes -r requirements-audit.txt
+	@touch $@
+
 page: setup  ## bring the page's chart library from npm, where there is npm
 	@$(BIN)/python -m local.vendor
 
@@ -34,8 +40,8 @@ demo: page  ## a sample app, real traffic, its dashboard (ONCE=1: show it and ex
 serve: page  ## the service on port 3000, data kept in .data
 	@$(BIN)/python -m local serve --data .data
 
-build: page $(SAM)  ## sam build, compiled and trimmed, in .aws-sam (RUNTIME=3.12 ARCH=arm64)
-	@$(BIN)/python -m local.build $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(ARCH),--architecture $(ARCH))
+build: page $(SAM)  ## sam build, compiled and trimmed, in .aws-sam (RUNTIME=3.12 ARCH=arm64 SNAPSTART=1)
+	@$(BIN)/python -m local.build $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(ARCH),--architecture $(ARCH)) $(if $(SNAPSTART),--snapstart)
 
 sam-local: build  ## the built functions in containers, on port 3000 (needs a Docker engine)
 	@$(BIN)/python -m local.sam
@@ -48,7 +54,7 @@ test-browser: setup  ## the web page in Chromium (Debian: apt-get install chromi
 	@$(BIN)/python -m local.vendor --strict
 	$(BIN)/python -m pytest -m browser tests/page
 
-test-containers: build  ## the built functions, in Lambda's emulator and in containers
+test-containers: build $(AUDIT)  ## the built functions, in Lambda's emulator and in containers; the stack itself
 	$(BIN)/python -m pytest -m container tests/contract tests/deploy
 
 check: setup  ## lint, format, types, import floors, pinned requirements, the API's document

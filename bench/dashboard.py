@@ -11,6 +11,8 @@ and its price is by `bench.prices`.
 
 from __future__ import annotations
 
+from analytics.runtime import lambda_handler
+
 import json
 import sqlite3
 import sys
@@ -22,7 +24,6 @@ from typing import Any
 
 from analytics.batch import Batch
 from analytics.model import isoformat
-from analytics.runtime import lambda_handler
 from analytics.web import Service
 from bench.logs import DAYS, START, logs
 from bench.prices import PRICES

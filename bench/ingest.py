@@ -7,6 +7,8 @@ Beside them, in the same run, the original's way: one log a request, a model, an
 
 from __future__ import annotations
 
+from analytics.runtime import lambda_handler
+
 import json
 import sqlite3
 import tempfile
@@ -21,7 +23,6 @@ from fastapi import FastAPI
 from mangum import Mangum
 from pydantic import BaseModel
 
-from analytics.runtime import lambda_handler
 from analytics.web import Service
 from bench.logs import as_json, logs
 from bench.stack import InstantClient, event, moto_service, service_over

@@ -11,6 +11,7 @@ import gzip
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -32,15 +33,22 @@ ARCHITECTURES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "arm64", "arm
 # Of botocore's descriptions of 400 services, what a DynamoDB client opens.
 BOTOCORE_DATA = ("dynamodb", "endpoints", "partitions", "sdk-default-configuration", "_retry")
 ENDPOINTS = ("dynamodb", "sts")  # of 400 services, those that a function may call
-UNUSED = ("bin", "boto3/data", "boto3/examples", "*/tests", "*/__pycache__", "_distutils_hack", "*.pth")
+# FastAPI asks of every model whether it is one of pydantic.v1, and takes its absence for a no.
+UNUSED = ("bin", "pydantic/v1", "*/tests", "*/__pycache__", "_distutils_hack", "*.pth")
+# FastAPI's models of an OpenAPI document, which no function makes: their validators can wait until they are used.
+OPENAPI_MODELS = Path("fastapi/openapi/models.py")
+CONFIG, DEFERRED = (f'    model_config = {{"extra": "allow"{more}}}\n' for more in ("", ', "defer_build": True'))
+BUILT_AT_ONCE = re.compile(r"^\w+\.model_rebuild\(\)\n", re.MULTILINE)
 
 
 class BuildError(Exception):
     """The stack can not be built; one sentence."""
 
 
-def build(version: str, architecture: str, into: Path = BUILT) -> None:
+def build(version: str, architecture: str, into: Path = BUILT, *, snapstart: bool = False) -> None:
     """Build for one Python version ("3.13") and architecture ("x86_64", "arm64") into a folder. Raises BuildError."""
+    if snapstart and version == "3.11":
+        raise BuildError("SnapStart needs Python 3.12 or newer; give another --runtime")
     python = interpreter.find(version)
     if python is None:
         raise BuildError(f"there is no Python {version} here to build with; give another --runtime")
@@ -51,7 +59,7 @@ def build(version: str, architecture: str, into: Path = BUILT) -> None:
     for function in sorted(into.iterdir()):
         if function.is_dir() and function.name != LAYER:
             compile_all(python, function, "/var/task")
-    settle(into / "template.yaml", {"Runtime": f"python{version}", "Architecture": architecture})
+    settle(into / "template.yaml", {"Runtime": f"python{version}", "Architecture": architecture}, snapstart=snapstart)
 
 
 def sam(*arguments: str, python: Path | None = None) -> None:
@@ -66,12 +74,16 @@ def sam(*arguments: str, python: Path | None = None) -> None:
 
 
 def trim(layer: Path) -> None:
-    """Remove what no function ever imports or opens, and shorten what a DynamoDB client reads when it is made."""
+    """Remove what no function imports or opens, defer what none uses, shorten what a DynamoDB client reads.
+
+    Raises BuildError.
+    """
     data = layer / "botocore" / "data"
     unused = [path for pattern in UNUSED for path in layer.glob(pattern)]
     unused += [path for path in data.iterdir() if path.name.split(".")[0] not in BOTOCORE_DATA]
     for path in unused:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+    defer(layer / OPENAPI_MODELS)
     for path in [*data.rglob("*.json"), *data.rglob("*.json.gz")]:
         text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         description = _without_documentation(json.loads(text))
@@ -81,6 +93,15 @@ def trim(layer: Path) -> None:
                 partition["services"] = {name: service for name, service in services if name in ENDPOINTS}
         path.unlink()
         path.with_name(path.name.removesuffix(".gz")).write_text(json.dumps(description, separators=(",", ":")))
+
+
+def defer(models: Path) -> None:
+    """Let pydantic build the validators of these models at their first use. Raises BuildError where they changed."""
+    text = models.read_text()
+    shorter, rebuilt = BUILT_AT_ONCE.subn("", text)
+    if text.count(CONFIG) != 1 or not rebuilt:
+        raise BuildError(f"{OPENAPI_MODELS} is not as it was when `defer` was written: look what is right now")
+    models.write_text(shorter.replace(CONFIG, DEFERRED))
 
 
 def _without_documentation(value: Any) -> Any:
@@ -102,12 +123,37 @@ def compile_all(python: Path, folder: Path, mounted: str) -> None:
         raise BuildError(f"{folder.name} does not compile: {done.stdout.strip()}")
 
 
-def settle(template: Path, values: dict[str, str]) -> None:
+def settle(template: Path, values: dict[str, str], *, snapstart: bool = False) -> None:
     """Let the built template's parameters have only the values it was built with: another would fail at import."""
     document: Any = yaml.safe_load(template.read_text())
+    if snapstart:
+        start_from_snapshots(document)
     for name, value in values.items():
         document["Parameters"][name] |= {"Default": value, "AllowedValues": [value]}
     template.write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+def start_from_snapshots(document: Any) -> None:
+    """Let callers reach published versions, of which Lambda keeps a snapshot after the init phase (SnapStart).
+
+    SAM makes an alias always or never, so this can not be one of the template's parameters. And a version keeps the
+    variables that it was published with: its description names their values, for another description publishes another
+    version (AWS::Lambda::Version, "replacement"). `Release` stands in for the secret ones.
+    """
+    document["Parameters"]["Release"] = {
+        "Description": "Change it, to anything, whenever SignupToken alone changes: that publishes a version with it.",
+        "Type": "String",
+        "Default": "1",
+    }
+    shared = document["Globals"]["Function"]
+    named = [value["Ref"] for value in shared["Environment"]["Variables"].values() if isinstance(value, dict)]
+    shown = [name for name in named if not document["Parameters"].get(name, {"NoEcho": True}).get("NoEcho")]
+    told = " ".join(f"${{{name}}}" for name in [*shown, "Release", LAYER])
+    shared |= {"AutoPublishAlias": "live", "AutoPublishAliasAllProperties": True}
+    shared["SnapStart"] = {"ApplyOn": "PublishedVersions"}
+    for resource in document["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["VersionDescription"] = {"Fn::Sub": told}
 
 
 def host_architecture() -> str:
@@ -125,12 +171,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local.build", description=__doc__.splitlines()[0])
     parser.add_argument("--runtime", choices=interpreter.VERSIONS, help="Python version (default: the newest here)")
     parser.add_argument("--architecture", choices=["x86_64", "arm64"], help="(default: this machine's)")
+    parser.add_argument("--snapstart", action="store_true", help="start from snapshots, which are paid for")
     options = parser.parse_args(arguments)
     version = options.runtime or interpreter.newest() or interpreter.VERSIONS[0]
     architecture = options.architecture or host_architecture()
     try:
         sam("validate", "--lint", "--region", "us-east-1")
-        build(version, architecture)
+        build(version, architecture, snapstart=options.snapstart)
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -1,7 +1,8 @@
 """`python -m local.image`: the base image that `sam local` runs functions in, also where its registry is out of reach.
 
 There a stand-in of the same name is put together from this machine's own Python and C library and the Lambda runtime
-interface client; `sam local` itself adds the interface emulator, which comes in its wheel.
+interface client; `sam local` itself adds the interface emulator, which comes in its wheel. The exit code is 3 where the
+machine can have no engine, and 1 for everything else that is wrong.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ LIBRARIES = ("dl.so.2", "gcc_s.so.1", "m.so.6", "pthread.so.0", "resolv.so.2", "
 LEFT_OUT = {"site-packages", "test", "idlelib", "turtledemo", "tkinter", "ensurepip"}
 PULL_S = 300
 ENGINE_S = 60
+ENGINE_LOG = ROOT / ".aws-sam" / "dockerd.log"
 FILES = {
     "etc/passwd": "root:x:0:0::/root:/bin/sh\nsbx_user1051:x:993:990::/tmp:/bin/sh\n",
     "etc/group": "root:x:0:\nsbx_user1051:x:990:\n",
@@ -53,33 +55,42 @@ class ImageError(Exception):
     """There is no container engine, or no image for it; one sentence."""
 
 
+class NoEngineHere(ImageError):
+    """This machine does not let a container engine run; one sentence."""
+
+
 def ensure_engine(start: bool = False) -> None:
     """Return when a container engine answers. With `start`, and as root, Debian's is installed and started.
 
-    Raises ImageError.
+    Raises ImageError, and NoEngineHere where starting one is no use.
     """
     if _answers():
         return
     if not start:
         raise ImageError("no container engine answers: start Docker")
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        raise ImageError("no container engine answers, and only root can start one")
+        raise NoEngineHere("no container engine answers, and only root can start one")
+    if not shutil.which("dockerd") and not shutil.which("apt-get"):
+        raise NoEngineHere("no container engine answers, and only Debian's can be installed from here")
     if not (shutil.which("dockerd") and shutil.which("docker")):
         _apt("update")
         _apt("install", "--yes", "--no-install-recommends", "docker.io")
         if not shutil.which("docker"):  # newer Debian releases have the client in a package of its own
             _apt("install", "--yes", "--no-install-recommends", "docker-cli")
-    engine = subprocess.Popen(
-        ["dockerd"],  # noqa: S607
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # it stays, as the one a system starts does
-    )
+    ENGINE_LOG.parent.mkdir(exist_ok=True)
+    with ENGINE_LOG.open("wb") as log:
+        engine = subprocess.Popen(
+            ["dockerd"],  # noqa: S607
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # it stays, as the one a system starts does
+        )
     late = time.monotonic() + ENGINE_S
     while not _answers():
         if engine.poll() is not None or time.monotonic() > late:
-            raise ImageError("dockerd did not come up; run it by hand to see why")
+            said = ENGINE_LOG.read_text(errors="replace").strip().splitlines() or ["nothing"]
+            raise NoEngineHere(f"dockerd does not come up here; the last it said: {said[-1]}")
         time.sleep(0.2)
     print(f"started dockerd, process {engine.pid}", file=sys.stderr)
 
@@ -216,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(ensure_image(options.runtime or interpreter.newest() or interpreter.VERSIONS[0]))
     except ImageError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 3 if isinstance(error, NoEngineHere) else 1
     return 0
 
 

@@ -1,8 +1,9 @@
 """Pins requirements from pyproject.toml: `python -m local.requirements [--check]`.
 
-Three files are made, each with hashes and without the address of any package index: `requirements-dev.txt` (all that
+Four files are made, each with hashes and without the address of any package index: `requirements-dev.txt` (all that
 development needs), `layers/common/requirements.txt` (what the layer carries), `requirements-sam.txt` (what builds and
-runs the stack). `--check` changes nothing and fails when a file is stale.
+runs the stack), `requirements-audit.txt` (what looks for weak spots in it). `--check` changes nothing and fails when a
+file is stale.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ FILES = {  # file: what goes in. A group named with its file comes alone, withou
     "requirements-dev.txt": ["--group", "dev", "pyproject.toml"],
     "layers/common/requirements.txt": ["--group", "pyproject.toml:service"],
     "requirements-sam.txt": ["--group", "pyproject.toml:sam"],
+    "requirements-audit.txt": ["--group", "pyproject.toml:audit"],
 }
 
 

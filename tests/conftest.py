@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import hypothesis
 import pytest
 from fastapi import FastAPI
+from hypothesis import settings
 from moto import mock_aws
 from starlette.testclient import TestClient
 
@@ -27,12 +27,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1")
+settings.register_profile("patient", settings(), deadline=None)  # a busy machine is no failure; time is for bench/
+settings.load_profile("patient")
 
 SETTINGS = Settings.from_environment(STACK.functions["IngestFunction"].environment)
 NOON = 1_763_985_600_000_000  # 2025-11-24T12:00:00Z, in microseconds since 1970
-
-hypothesis.settings.register_profile("untimed", deadline=None)  # what else a machine does is no fault of the code
-hypothesis.settings.load_profile("untimed")
 
 _client: list[DynamoDBClient] = []
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from analytics.runtime import lambda_handler
+
 import gzip
 import hashlib
 import mimetypes
 import random
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +17,7 @@ from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from analytics import metric
 from analytics.answer import Question, Source, answer, compared, first_receipt
 from analytics.cursor import Cursor
 from analytics.errors import NotFound
@@ -21,7 +25,6 @@ from analytics.export import Row, row, to_csv, to_ndjson
 from analytics.filter import Filter
 from analytics.fold import fold_all
 from analytics.model import Address, isoformat
-from analytics.runtime import lambda_handler
 from analytics.store import KeyRecord
 from analytics.summary import SECOND
 from analytics.timeline import Period, Range, parse_range
@@ -216,9 +219,14 @@ def _microseconds(milliseconds: float | None) -> int | None:
 
 def fold_on_schedule(service: Service) -> dict[str, int]:
     """Store what is not in a rollup yet, of all streams, so that no raw log expires before it is folded."""
-    streams = list(service.keys.streams())
-    random.shuffle(streams)  # a run may end before it is through: each stream gets its turn
-    return fold_all(service.logs, streams, service.now, service.now() + SCHEDULE_US)
+    streams, now = list(service.keys.streams()), service.now()
+    # A run may end before it is through: each stream gets its turn. All that start from one snapshot (SnapStart) share
+    # Python's own random state, and would take the same turns every day.
+    random.SystemRandom().shuffle(streams)
+    done = fold_all(service.logs, streams, service.now, now + SCHEDULE_US)
+    figures = {"OldestUnfoldedAge": (done["oldest_age"], "Seconds"), "StreamsLeft": (done["left"], "Count")}
+    sys.stdout.write(metric.line({"Table": service.settings.logs_table}, figures, now))  # the template alarms on them
+    return done
 
 
 handler = lambda_handler(create_app, on_schedule=fold_on_schedule)

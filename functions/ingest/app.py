@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from analytics.runtime import lambda_handler
+
 from collections import Counter
 from dataclasses import asdict
 
@@ -11,7 +13,6 @@ from fastapi.responses import JSONResponse
 from analytics.batch import Batch, Counts
 from analytics.errors import Invalid, Problem
 from analytics.model import MAX_AHEAD_US, Log, parse_batch, parse_log, refusals
-from analytics.runtime import lambda_handler
 from analytics.store import KeyRecord
 from analytics.web import Service, application, authorized, read_body
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from analytics.runtime import lambda_handler
+
 import hmac
 from typing import Annotated, Literal, TypeVar
 
@@ -13,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from analytics import key
 from analytics.errors import Invalid, NotFound, Problem, Unauthorized
 from analytics.model import isoformat
-from analytics.runtime import lambda_handler
 from analytics.store import KeyRecord
 from analytics.store.erasure import Erasure
 from analytics.web import Service, api_key_header, application, authorized, read_body

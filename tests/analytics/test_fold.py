@@ -199,10 +199,10 @@ def test_the_schedule_stores_every_tail(service: Service, clock: Clock) -> None:
     for api in apis:
         api.post("/track", json={**strategies.many_logs(1)[0], "created_at": naive.moment(NOON).isoformat()})
     clock.advance(61)
-    assert fold_on_schedule(service) == {"folded": 3, "left": 0}
+    assert fold_on_schedule(service) == {"folded": 3, "left": 0, "oldest_age": 0}
     for stream in service.keys.streams():
         assert [rollup.window for rollup in service.logs.rollups(stream, "", "~")] == ["2025-11-24"]
-    assert fold_on_schedule(service) == {"folded": 3, "left": 0}
+    assert fold_on_schedule(service) == {"folded": 3, "left": 0, "oldest_age": 0}
     assert [api.get("/dashboard").json()["summary"]["total_requests"] for api in apis] == [1, 1, 1]
 
 

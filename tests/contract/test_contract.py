@@ -102,6 +102,47 @@ def test_a_batch_is_stored_once(api: Api) -> None:
     assert len(api.get("/raw_logs").json()) == 2
 
 
+def test_a_read_key_reads_and_nothing_else(api: Api) -> None:
+    """It is made by the full key, sees its data, and neither tracks nor makes keys."""
+    headers = {"X-API-Key": api.post("/generate_key", json={"scope": "read"}).json()["api_key"]}
+    api.post("/track", json=at(1))
+    assert rows(api.get("/raw_logs", headers=headers)) == [shown(1)]
+    assert api.post("/track", json=at(2), headers=headers).status_code == 403
+    assert api.post("/generate_key", json={}, headers=headers).status_code == 403
+    assert len(api.get("/raw_logs").json()) == 1
+
+
+def test_losses_are_counted_by_their_reason(api: Api) -> None:
+    """What was refused, what came twice, what the client says that it dropped, what came from the future."""
+    ahead = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    body = batch(at(1), at(2, status_code=99), log(created_at=ahead), batch_id="lossy", dropped={"buffer_full": 7})
+    answers = [api.post("/track/batch", json=body).json() for _ in range(2)]
+    assert [(each["accepted"], each["duplicate"]) for each in answers] == [(2, False), (2, True)]
+    delivery = api.get("/dashboard").json()["delivery"]
+    assert datetime.now(UTC) - datetime.fromisoformat(delivery.pop("last_received_at")) < timedelta(minutes=1)
+    assert sum(delivery.pop("rejected").values()) == 1
+    assert delivery == {"accepted": 2, "duplicates": 2, "skewed": 1, "dropped": {"buffer_full": 7}}
+
+
+def test_a_range_is_compared_with_the_one_before(api: Api) -> None:
+    """The same blocks of the hour before, and how the totals changed."""
+    before = (HOUR - timedelta(minutes=30)).isoformat()
+    api.post("/track/batch", json=batch(at(1), at(2), at(3, status_code=500), log(created_at=before)))
+    asked = {"start_date": HOUR.isoformat(), "end_date": (HOUR + timedelta(hours=1)).isoformat()}
+    board = api.get("/dashboard", params={**asked, "compare": "previous"}).json()
+    totals = [blocks["summary"]["total_requests"] for blocks in (board, board["previous"])]
+    assert (totals, board["change"]["summary"]["total_requests"]) == ([3, 1], 2)
+
+
+def test_data_is_erased_in_steps(api: Api) -> None:
+    """The first call says how far it came and when to come again; meanwhile the key is good for nothing else."""
+    api.post("/track", json=at(1))
+    answer = api.call("DELETE", "/key?data=true", headers={"X-API-Key": api.key})
+    assert (answer.status_code, answer.json()["complete"]) == (202, False)
+    assert 1 <= int(answer.headers["retry-after"]) <= 120
+    assert api.get("/raw_logs").status_code == 401
+
+
 def test_a_compressed_batch_is_taken(api: Api) -> None:
     """Content-Encoding: gzip, which is no text."""
     if api.target == "containers":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from analytics.runtime import lambda_handler
+
 import json
 import logging
 from collections import Counter
@@ -14,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analytics import key
-from analytics.runtime import lambda_handler
 from analytics.store import KeyTable, LogTable
 from analytics.web import Service
 from functions.dashboard.app import create_app as create_dashboard

@@ -11,6 +11,7 @@ Its floors, from the ground; each imports only what lies below it (`lint-imports
     1  group, visitors           requests, and addresses, that are shown together
     1  window, pending           what is counted of one stretch of time; what is gathered until it is worth counting
     1  summary, bounds           what is counted of all, and how it stays small enough to store
+    1  metric                    what CloudWatch reads off the output
     1  filter, report, export    which logs; the dashboard's blocks; rows and files
     2  store, settings           DynamoDB; the environment
     3  fold, answer              summaries that are stored by whoever reads; questions and where their answers come from

@@ -38,6 +38,7 @@ GRACE_US = 60 * 1_000_000  # batches younger than this are not stored in a rollu
 LONG_TAIL = 200  # logs: a shorter tail is not worth a write,
 WORTH = 10  # nor one of fewer logs than there are tens of bytes to write: reading it again costs less for a long time
 HEAVY = 250_000  # about bytes: a summary over it is bounded, and its window ended if it is of several days
+LOOK_US = 3 * 1_000_000  # of looking how old the logs are that a run leaves to the next
 _LARGEST = 390_000  # bytes of a rollup; DynamoDB takes 400 KB, keys and names included
 _STEP = 50_000  # logs between two looks at how heavy the summary has become,
 _STEP_OF_MANY = 2_000  # and where they are of more hours than
@@ -107,19 +108,25 @@ class _Window:
 def fold_all(table: Table, streams: Iterable[str], clock: Callable[[], int], until: int) -> dict[str, int]:
     """Store the tails of streams, one after the other, as long as the clock (in µs) is not past `until`.
 
-    Answers how many streams were folded whole and how many are left for the next run, which need not begin with the
-    same ones: it is for the caller to mix them.
+    Answers how many streams were folded whole, how many are left for the next run, which need not begin with the same
+    ones (it is for the caller to mix them), and the age in seconds of the oldest log in those: 0 where none is left.
     """
     done = left = 0
+    received = now = clock()
     for stream in streams:
-        if clock() > until:
-            left += 1
-            continue
-        fold = Fold(table, stream, clock(), lambda: clock() > until, long_tail=1)
-        for _ in fold.summaries("9999", lambda _: False):  # no older rollups: they are not needed for going on
-            pass
-        done, left = done + fold.complete, left + (not fold.complete)
-    return {"folded": done, "left": left}
+        if clock() <= until:
+            fold = Fold(table, stream, clock(), lambda: clock() > until, long_tail=1)
+            for _ in fold.summaries("9999", lambda _: False):  # no older rollups: they are not needed for going on
+                pass
+            if fold.complete:
+                done += 1
+                continue
+        left += 1
+        if clock() <= until + LOOK_US:  # past that, StreamsLeft has to tell
+            newest = table.newest_rollup(stream)
+            tail = table.since(stream, newest.until if newest else "")
+            received = min(received, next((stored.received for stored in tail), now))
+    return {"folded": done, "left": left, "oldest_age": (now - received) // 1_000_000}
 
 
 class Fold:

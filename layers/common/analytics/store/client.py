@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.session import get_session
 
 from analytics.errors import Unavailable
 
@@ -43,7 +43,7 @@ _BUSY = frozenset(
 
 def connect() -> DynamoDBClient:
     """A client for DynamoDB, where the environment says it is (AWS_ENDPOINT_URL_DYNAMODB, region, credentials)."""
-    return boto3.client("dynamodb", config=_CONFIG)
+    return cast("DynamoDBClient", get_session().create_client("dynamodb", config=_CONFIG))
 
 
 @contextmanager
