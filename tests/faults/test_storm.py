@@ -200,6 +200,7 @@ def test_an_erasure_counts_once_what_it_deleted(world: World) -> None:
     world.meet(None, Fault.lost, operation="UpdateItem")
     answer = world.ask("DELETE", "/key?data=true", owner.key)
     assert (answer.status_code, answer.json()["deleted"], world.storm.seen[Fault.lost]) == (202, 6, 1)
+    assert world.ask("DELETE", "/key?data=true", owner.key).json()["deleted"] == 6
 
 
 def test_a_list_of_keys_is_whole_or_refused(world: World) -> None:
