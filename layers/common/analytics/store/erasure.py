@@ -34,7 +34,8 @@ from analytics.errors import Unauthorized, Unavailable
 from analytics.store.client import translated
 
 if TYPE_CHECKING:
-    from analytics.store.keys import KeyRecord, KeyTable
+    from analytics.store.keys import KeyTable
+    from analytics.store.record import KeyRecord
 
 GRACE = 90 * 1_000_000  # µs; see above
 DEADLINE = 20 * 1_000_000  # µs of work in one call; the gateway gives up after 30 s
