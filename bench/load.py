@@ -30,12 +30,19 @@ class Account:
     def __init__(self) -> None:
         self.sent: set[str] = set()
         self.acknowledged: set[str] = set()
+        self.batches: list[list[str]] = []
+        """What was sent under one id each."""
         self.answers: Counter[tuple[str, int]] = Counter()
         """By route and status; 0: no answer."""
         self.seconds: defaultdict[str, list[float]] = defaultdict(list)
         """That good answers took, by route."""
         self.wrong: list[str] = []
         """Answers that were neither right nor a clear refusal."""
+
+    def half_stored(self, there: list[str]) -> list[str]:
+        """The batches of which some logs are there and some are not, each by its first."""
+        found = set(there)
+        return [paths[0] for paths in self.batches if 0 < len(found.intersection(paths)) < len(paths)]
 
 
 class Caller:
@@ -68,6 +75,7 @@ class Caller:
         paths = [f"/{name}/{number}" for number in range(size)]
         body = {"batch_id": name, "client": {"name": "load"}, "logs": [log(path) for path in paths]}
         self.account.sent.update(paths)
+        self.account.batches.append(paths)
         while True:
             answer = self.call("POST", "/track/batch", json=body)
             if answer is not None:
@@ -95,6 +103,13 @@ class Caller:
         counted, most = blocks["summary"]["total_requests"], len(self.account.sent)
         if counted > most or (counted < least and blocks["range"]["complete"]):
             self.account.wrong.append(f"GET /dashboard: {counted} counted, {least} to {most} stored")
+
+    def blocks(self) -> dict[str, Any]:
+        """The dashboard, which must be had."""
+        answer = self.call("GET", "/dashboard")
+        if answer is None:
+            raise ConnectionError("the dashboard can not be read")
+        return dict(answer.json())
 
     def read_logs(self) -> list[str]:
         """The paths of all logs there are, page by page."""

@@ -24,8 +24,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -165,47 +165,61 @@ def soak(minutes: float, rate: int, kill_every: float, stormy: bool, folder: Pat
         waited = time.monotonic() - ended
         ended_with = processes[0].megabytes
         there, shop_there = reader.read_logs(), shop_reader.read_logs()
-        counted, shop_blocks = _blocks(reader)["summary"]["total_requests"], _blocks(shop_reader)
+        counted, shop_blocks = reader.blocks()["summary"]["total_requests"], shop_reader.blocks()
         processes[0].stop(signal.SIGKILL)
         processes[0].start()
         again = sorted(reader.read_logs()) == sorted(there)
+        dropped = sum(shop_blocks["delivery"]["dropped"].values())
+        found = Found(there, shop_there, counted, dropped, settled=settled, same_after_kill=again)
+        memory = [began_with, *kills.megabytes, ended_with]
 
-    missing, double = missing_and_double(there, account.acknowledged)
-    shop_missing, shop_double = missing_and_double(shop_there, shop.made)
-    dropped = sum(shop_blocks["delivery"]["dropped"].values())
-    counts = f"{len(shop.made):,} made, {len(shop_there):,} stored, {dropped:,} counted as lost"
-    checks: dict[str, list[str]] = {
-        "acknowledged and missing": missing,
-        "there twice": double + shop_double,
-        "there and never sent": sorted(set(there) - account.sent | set(shop_there) - shop.made),
-        "wrong answers": account.wrong + shop_account.wrong,
-        "dashboard and logs differ": [] if counted == len(there) else [f"{counted} and {len(there)}"],
-        "the middleware's account": [] if settled and len(shop_missing) == dropped else [counts],
-        "other after one more kill": [] if again else ["the logs"],
-    }
-    print(
-        f"{minutes:g} minutes, {len(kills.seconds)} kills; {sum(storm.seen.values()) if storm else 0:,} storm requests"
-    )
+    print(f"{minutes:g} minutes, {len(kills.seconds)} kills; {storm.seen.total() if storm else 0:,} storm requests")
     for fault, count in sorted(storm.seen.items(), key=str) if storm else ():
         print(f"  {count:9,}  {fault.value if fault else 'passed'}")
-    print(f"middleware   {counts}; the slowest request took {shop.slowest * 1000:.0f} ms")
+    print(f"middleware   {found.of_the_shop(shop)}; the slowest request took {shop.slowest * 1000:.0f} ms")
     print(f"others       {len(account.sent):,} sent, {len(account.acknowledged):,} acknowledged, {len(there):,} stored")
     print(f"recovery     {_spread(kills.seconds, 's')} from a kill to a good answer")
     print(f"the last     logs came {waited:.1f} s after the load")
-    print(f"memory       {', '.join(f'{each:.0f}' for each in [began_with, *kills.megabytes, ended_with])} MB", end="")
-    print(": at the start, before each kill, and at the end")
+    print(f"memory       {', '.join(f'{each:.0f}' for each in memory)} MB: at the start, before each kill, at the end")
     for route, seconds in sorted(account.seconds.items()):
         statuses = {status or "none": n for (at, status), n in sorted(account.answers.items()) if at == route}
         print(f"{route:17}  {_spread([each * 1000 for each in seconds], 'ms')}; answers {statuses}")
-    for name, found in checks.items():
-        print(f"{len(found):6}  {name}  {found[:3] if found else ''}")
+    checks = found.wrong(account, shop) | {"wrong answers": account.wrong + shop_account.wrong}
+    for name, which in checks.items():
+        print(f"{len(which):6}  {name}  {which[:3] if which else ''}")
     return not any(checks.values())
 
 
-def _blocks(reader: Caller) -> dict[str, Any]:
-    answer = reader.call("GET", "/dashboard")
-    assert answer is not None
-    return dict(answer.json())
+@dataclass(frozen=True)
+class Found:
+    """What is there in the end: the paths of the logs of the two streams, and what else is told of them."""
+
+    there: list[str]
+    shop_there: list[str]
+    counted: int  # by the dashboard, of the first
+    dropped: int  # that the middleware counted as lost
+    settled: bool  # whether the middleware has nothing left
+    same_after_kill: bool
+
+    def of_the_shop(self, shop: Shop) -> str:
+        """The middleware's account in a few words."""
+        return f"{len(shop.made):,} made, {len(self.shop_there):,} stored, {self.dropped:,} counted as lost"
+
+    def wrong(self, account: Account, shop: Shop) -> dict[str, list[str]]:
+        """What is not as it should be."""
+        missing, double = missing_and_double(self.there, account.acknowledged)
+        shop_missing, shop_double = missing_and_double(self.shop_there, shop.made)
+        adds_up = self.settled and len(shop_missing) == self.dropped
+        counts_right = self.counted == len(self.there)
+        return {
+            "acknowledged and missing": missing,
+            "there twice": double + shop_double,
+            "there and never sent": sorted(set(self.there) - account.sent | set(self.shop_there) - shop.made),
+            "batches half stored": account.half_stored(self.there),
+            "dashboard and logs differ": [] if counts_right else [f"{self.counted} and {len(self.there)}"],
+            "the middleware's account": [] if adds_up else [self.of_the_shop(shop)],
+            "other after one more kill": [] if self.same_after_kill else ["the logs"],
+        }
 
 
 def _spread(values: Sequence[float], unit: str) -> str:

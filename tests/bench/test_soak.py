@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from bench.load import missing_and_double
+from bench.load import Account, missing_and_double
 from bench.soak import main
 
 
@@ -23,3 +23,10 @@ def test_a_short_soak_with_a_kill(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_missing_and_what_is_double_is_seen() -> None:
     """The verdict is by path: each acknowledged one must be there, and each that is there, once."""
     assert missing_and_double(["/a", "/b", "/a", "/c"], {"/a", "/b", "/d"}) == (["/d"], ["/a"])
+
+
+def test_a_half_stored_batch_is_seen() -> None:
+    """All of it or none is right."""
+    account = Account()
+    account.batches += [["/1/a", "/1/b"], ["/2/a", "/2/b"], ["/3/a", "/3/b"]]
+    assert account.half_stored(["/1/a", "/1/b", "/2/b"]) == ["/2/a"]
