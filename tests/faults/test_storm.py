@@ -17,7 +17,7 @@ from functions.dashboard.app import fold_on_schedule
 from tests.conftest import SETTINGS
 from tests.faults.conftest import World
 
-STORM_S = 6
+STORM_S = 5
 SHARES = {
     Fault.throttled: 0.1,
     Fault.conflict: 0.1,
@@ -222,7 +222,7 @@ def test_losses_are_counted_when_the_storm_outlasts_the_middleware(world: World)
     world.callers.append(shop)
     world.storm.plan = Chance(DEAD)
     with running(lambda stop: shop.run(150, stop)):
-        time.sleep(3)
+        time.sleep(2)
     world.storm.calm()
     assert shop.flush(20)
     there, blocks = reader.read_logs(), reader.blocks()
