@@ -55,6 +55,8 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_double(world: World) -> Non
         else:
             folds[True] += 1
 
+    writer.send_batch(10, "before", threading.Event())
+    world.ahead += 61  # old enough to be stored by the first fold that gets through
     world.storm.plan = Chance(SHARES)
     with running(
         lambda stop: shop.run(40, stop),
