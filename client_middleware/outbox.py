@@ -176,7 +176,7 @@ class Outbox:
             self._give_up(batch, outcome.reason, now)
         elif now - batch.made > self._settings.retry_seconds:
             self._warn("A batch of logs is given up after %d tries: %s", batch.tries, outcome.detail)
-            self._give_up(batch, "unconfirmed" if batch.maybe_stored else outcome.reason, now)
+            self._give_up(batch, outcome.reason, now)
         else:
             self._warn("Logs can not be delivered now and wait: %s", outcome.detail)
             wait = min(self._first_wait * 2 ** min(batch.tries - 1, 16), LONGEST_WAIT_S) * random.uniform(0.5, 1)
@@ -185,10 +185,9 @@ class Outbox:
     def _give_up(self, batch: Batch, reason: str, now: float) -> None:
         """Count a batch as lost; what it was to report as lost is reported with a later one."""
         losses = Counter(batch.dropped)
-        if (
-            reason == "unconfirmed"
-        ):  # the report may have arrived: counted under its own name a second time it would lie
-            losses = Counter(unconfirmed=losses.total())
+        if batch.maybe_stored:
+            # Whatever the last answer was. The report may have arrived too: named again, it would count twice.
+            reason, losses = "unconfirmed", Counter(unconfirmed=losses.total())
         losses[reason] += batch.requests
         self._buffer.lose(losses)
         self._report_due = now + REPORT_AGAIN_S

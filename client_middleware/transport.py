@@ -98,8 +98,9 @@ def understand(response: httpx.Response, answer: bytes) -> Outcome:
     reason = f"http_{status}"
     if status in (408, 429) or status >= 500:
         wait = _retry_after(response.headers.get("retry-after"), date or time.time())
-        # 429 and 503 say that nothing was done; a gateway says the others while the function may still be at work.
-        return Outcome("again", reason, detail, wait, maybe_stored=status not in (429, 503), answer=answer, date=date)
+        # Only 429 says that nothing was done. A gateway says the others while the function may still be at work, and
+        # the service itself says 503 also when it was DynamoDB's answer to it that got lost.
+        return Outcome("again", reason, detail, wait, maybe_stored=status != 429, answer=answer, date=date)
     return Outcome("refused", reason, detail, answer=answer, date=date)
 
 

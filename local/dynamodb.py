@@ -18,6 +18,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from local.address import listen, url
 from local.engine import Engine
 from local.journal import Journal, JournalError
+from local.repeat import Repeats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -44,6 +45,7 @@ class Database:
         self._engine.clear()
         self._lock = threading.Lock()
         self._clock = clock
+        self._repeats = Repeats(clock)
         self._schema: list[Change] = []  # the calls that make the tables there are
         self._journal = Journal(folder) if folder else None
         if self._journal:
@@ -76,6 +78,8 @@ class Database:
         """Do one operation; it is in the journal when this returns with status 200."""
         request = _parse(body)
         with self._lock:
+            if operation == "TransactWriteItems" and (repeated := self._repeats.answer(request)):
+                return repeated
             affected = [
                 (table, key)
                 for table, attributes in _affected(operation, request)
@@ -102,6 +106,8 @@ class Database:
                         return _error(500, "InternalServerError", f"not kept: {error}")
                     if self._journal.wants_compaction:
                         self._compact(self._journal)
+                if operation == "TransactWriteItems":
+                    self._repeats.note(request, result[1])
             return result
 
     def close(self) -> None:

@@ -136,7 +136,7 @@ class Stubbed:
             {
                 "TableName": "keys",
                 "Key": {"key_hash": {"S": f"stream#{RECORD.stream}"}},
-                "UpdateExpression": "ADD deleted :number",
+                "UpdateExpression": "SET deleted = :number",
                 "ConditionExpression": "attribute_exists(erasing)",
                 "ExpressionAttributeValues": {":number": {"N": str(deleted)}},
                 "ReturnValues": ANY,

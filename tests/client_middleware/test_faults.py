@@ -172,13 +172,26 @@ def test_the_report_of_losses_gets_lost(deliver: Callable[..., Delivery], collec
 def test_given_up(deliver: Callable[..., Delivery], collector: CollectorProcess) -> None:
     """A batch that was tried for long enough is given up and counted under the reason of its last try."""
     driven = Driven(deliver(retry_seconds=0.2))
-    collector.behave(*["503"] * 100)
+    collector.behave(*["429"] * 100)
     driven.ask(10)
     wait_until(lambda: driven.delivery.pending == 0)
     collector.behave()
     driven.ask(1)
     driven.settle(collector)
-    assert (collector.requests, collector.dropped) == (1, {"http_503": 10})
+    assert (collector.requests, collector.dropped) == (1, {"http_429": 10})
+
+
+def test_given_up_with_a_service_that_can_not_tell(
+    deliver: Callable[..., Delivery], collector: CollectorProcess
+) -> None:
+    """After 503s a batch counts as unconfirmed: the service answers so too when its database's answer got lost."""
+    driven = Driven(deliver(retry_seconds=0.2))
+    collector.behave(*["503"] * 100)
+    driven.ask(10)
+    wait_until(lambda: driven.delivery.pending == 0)
+    collector.behave()
+    assert driven.delivery.flush(5)
+    assert (collector.requests, collector.dropped) == (0, {"unconfirmed": 10})
 
 
 def test_given_up_without_an_answer(deliver: Callable[..., Delivery], collector: CollectorProcess) -> None:
@@ -201,6 +214,16 @@ def test_given_up_with_one_answer_lost(deliver: Callable[..., Delivery], collect
     collector.behave()
     assert driven.delivery.flush(5)
     assert (collector.requests, collector.dropped) == (10, {"unconfirmed": 10})
+
+
+def test_a_key_revoked_after_an_answer_was_lost(deliver: Callable[..., Delivery], collector: CollectorProcess) -> None:
+    """What the refusal comes too late for is unconfirmed; what waits behind it is certainly not stored."""
+    driven = Driven(deliver())
+    collector.behave("lose", "401")
+    driven.ask(15)
+    wait_until(lambda: bool(driven.delivery.buffer.closed))
+    assert driven.delivery.buffer.losses == {"unconfirmed": 10, "unauthorized": 5}
+    assert collector.requests == 10
 
 
 def test_given_up_unreached(deliver: Callable[..., Delivery], collector: CollectorProcess) -> None:

@@ -264,6 +264,47 @@ def test_transactions_cost_the_same_in_a_full_table() -> None:
     assert transact() < 10 * empty
 
 
+def test_a_transaction_is_done_once_under_its_token() -> None:
+    """Asked for again within ten minutes it is good and not done; later, done; for something else, refused."""
+    now = time.time()
+    database = Database(clock=lambda: now)
+    database.call("CreateTable", json.dumps(PAIR.create).encode())
+
+    def add(token: str | None, number: int = 1) -> int:
+        update = {
+            "TableName": "Pair",
+            "Key": {"pk": {"S": "p"}, "sk": {"S": "count"}},
+            "UpdateExpression": "ADD n :n",
+            "ExpressionAttributeValues": {":n": {"N": str(number)}},
+        }
+        body = {"TransactItems": [{"Update": update}]} | ({"ClientRequestToken": token} if token else {})
+        status, answer = database.call("TransactWriteItems", json.dumps(body).encode())
+        assert status == 200 or b"#IdempotentParameterMismatchException" in answer
+        return status
+
+    def count() -> str:
+        return str(json.loads(database.call("Scan", b'{"TableName": "Pair"}')[1])["Items"][0]["n"]["N"])
+
+    assert [add("a"), add("a"), add("b"), add("a", 7), count()] == [200, 200, 200, 400, "2"]
+    now += 599
+    assert [add("a"), count()] == [200, "2"]
+    now += 1
+    assert [add("a"), add(None), add(None), count()] == [200, 200, 200, "5"]
+
+
+def test_a_refused_transaction_does_not_use_up_its_token() -> None:
+    """Only what was done is remembered: a condition that did not hold may hold the next time."""
+    database = Database()
+    database.call("CreateTable", json.dumps(PAIR.create).encode())
+    put = {"TableName": "Pair", "Item": {"pk": {"S": "p"}, "sk": {"S": "1"}}}
+    once: dict[str, Any] = {"Put": put | {"ConditionExpression": "attribute_not_exists(pk)"}}
+    body = json.dumps({"TransactItems": [once], "ClientRequestToken": "t"}).encode()
+    database.call("PutItem", json.dumps(put).encode())
+    assert database.call("TransactWriteItems", body)[0] == 400
+    database.call("DeleteItem", json.dumps({"TableName": "Pair", "Key": put["Item"]}).encode())
+    assert database.call("TransactWriteItems", body)[0] == 200
+
+
 def test_no_page_of_a_browser_gets_in() -> None:
     """A request that names a web page's origin is refused, as is one that is no DynamoDB call."""
     target = {"X-Amz-Target": "DynamoDB_20120810.ListTables"}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from moto.core.request import Request
+from moto.dynamodb.models.dynamo_type import Item
 from moto.dynamodb.responses import DynamoHandler
 
 from local import engine as module
@@ -203,3 +205,20 @@ def test_transaction_sees_and_changes_only_its_items(engine: Engine) -> None:
     assert sorted(engine.items("t"), key=str) == sorted([*after, item("new")], key=str)
     assert transact({"Update": add}, {"Delete": {"TableName": "t", "Key": item("3")}}, put("new")) == 400
     assert sorted(engine.items("t"), key=str) == sorted([*after, item("new")], key=str)
+
+
+def test_nothing_of_a_call_is_kept(engine: Engine) -> None:
+    """However often items are read, overwritten and transacted, there are as many in memory as in the table."""
+
+    def items() -> int:
+        gc.collect()
+        return sum(isinstance(each, Item) for each in gc.get_objects())
+
+    before = items()
+    for sk in "abc" * 3:
+        call(engine, "PutItem", TableName="t", Item=item(sk))
+        put = {"Put": {"TableName": "t", "Item": item(f"{sk}{sk}")}}
+        assert call(engine, "TransactWriteItems", TransactItems=[put])[0] == 200
+        values = {":p": {"S": "p"}}
+        call(engine, "Query", TableName="t", KeyConditionExpression="pk = :p", ExpressionAttributeValues=values)
+    assert items() == before + 6

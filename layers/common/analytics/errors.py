@@ -89,7 +89,11 @@ class TooMany(ApiError):
 
 
 class Unavailable(ApiError):
-    """The table is throttled or out of reach: nothing was stored by this try, and trying again is right."""
+    """The table is throttled or out of reach, and trying again later is right.
+
+    A write was refused as a whole, or its answer got lost: then it may be done as a whole. What is sent again under its
+    id is stored once either way.
+    """
 
     status = 503
 

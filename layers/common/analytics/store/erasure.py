@@ -4,7 +4,7 @@ The stream's item in the table of keys says how far it got:
 
     erasing     the hash of the key that asked for it, which from then on can do nothing but go on with it
     sealed_at   when all other keys were gone, in microseconds since 1970
-    deleted     items of the table of logs deleted until now
+    deleted     items of the table of logs that its calls have deleted and lived to count
 
 1. One transaction marks that key and the stream. A marked stream takes no new key: adding one has the condition that it
    is not marked. So the keys that it has are all the keys that it will ever have.
@@ -34,7 +34,8 @@ from analytics.errors import Unauthorized, Unavailable
 from analytics.store.client import translated
 
 if TYPE_CHECKING:
-    from analytics.store.keys import KeyRecord, KeyTable
+    from analytics.store.keys import KeyTable
+    from analytics.store.record import KeyRecord
 
 GRACE = 90 * 1_000_000  # µs; see above
 DEADLINE = 20 * 1_000_000  # µs of work in one call; the gateway gives up after 30 s
@@ -71,9 +72,13 @@ class Erasure:
         late = self._now() + DEADLINE
         if not record.erasing:
             self._begin(record)
-        sealed = self._seal(record, late)
+        item = self._keys.stream_item(record.stream)
+        sealed = self._seal(record, item, late)
         deleted, empty = self._clear(record.stream, late)
-        total = int(self._note(record.stream, "ADD deleted :number", deleted)["deleted"]["N"])
+        total = int(item.get("deleted", {}).get("N", 0)) + deleted
+        self._note(
+            record.stream, "SET deleted = :number", total
+        )  # not ADD, which counts twice when its answer gets lost
         if sealed is None or empty is None:
             return Progress(total, complete=False)
         if empty < sealed + GRACE:
@@ -110,9 +115,8 @@ class Erasure:
         if refused:
             raise Unauthorized
 
-    def _seal(self, record: KeyRecord, late: int) -> int | None:
+    def _seal(self, record: KeyRecord, item: dict[str, Any], late: int) -> int | None:
         """When all other keys were gone; None when the deadline came first."""
-        item = self._keys.stream_item(record.stream)
         if "sealed_at" in item:
             return int(item["sealed_at"]["N"])
         others = [each for each in item.get("hashes", {}).get("SS", []) if each != record.key_hash]

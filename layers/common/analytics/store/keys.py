@@ -13,13 +13,13 @@ changes the set too, so that it never misses a key, as an index, which follows t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from analytics.errors import Conflict, Unauthorized, Unavailable
 from analytics.store.client import cancellation_codes, translated
+from analytics.store.record import KeyRecord, seconds
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -31,28 +31,6 @@ _MOST = 10_000  # records kept in memory
 _READS = 5  # of what a BatchGetItem left over, before the table counts as busy
 _GOOD = "attribute_exists(key_hash) AND attribute_not_exists(#status)"
 _UNEXPIRED = f"{_GOOD} AND (attribute_not_exists(expires_at) OR expires_at > :now)"
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRecord:
-    """What is known of a key. Times are microseconds since 1970."""
-
-    key_hash: str
-    key_id: str
-    stream: str  # the partition of its logs
-    scope: str  # "full", "read" or "write"
-    created_at: int
-    expires_at: int | None = None
-    name: str | None = None  # what its owner calls it
-    erasing: bool = False  # its stream is being erased: it may go on with that, and do nothing else
-
-    def allows(self, scope: str) -> bool:
-        """Whether the key may be used for this: "read", "write", or "full" for keys themselves."""
-        return self.scope in ("full", scope)
-
-    def expired(self, now: int) -> bool:
-        """Whether its time is over by `now`."""
-        return self.expires_at is not None and self.expires_at <= now
 
 
 class KeyTable:
@@ -89,7 +67,7 @@ class KeyTable:
         for _ in range(_READS if hashes else 0):
             with translated():
                 answer = self.client.batch_get_item(RequestItems=asked)
-            records += map(_record, answer["Responses"].get(self.name, []))
+            records += map(KeyRecord.of, answer["Responses"].get(self.name, []))
             asked = answer.get("UnprocessedKeys")
             if not asked:
                 return sorted(records, key=lambda record: (record.created_at, record.key_id))
@@ -117,7 +95,7 @@ class KeyTable:
                 "UpdateExpression": "SET expires_at = :expires, #ttl = :ttl",
                 "ConditionExpression": _UNEXPIRED,
                 "ExpressionAttributeNames": {"#status": "status", "#ttl": "ttl"},
-                "ExpressionAttributeValues": _numbers(now=now, expires=expires_at, ttl=_ttl(expires_at)),
+                "ExpressionAttributeValues": _numbers(now=now, expires=expires_at, ttl=seconds(expires_at)),
             }
         }
         self._add(new, [update] if by.key_hash == old.key_hash else [update, self._check(by, now)], now)
@@ -190,7 +168,7 @@ class KeyTable:
         put: TransactWriteItemTypeDef = {
             "Put": {
                 "TableName": self.name,
-                "Item": _item(record),
+                "Item": record.item(),
                 "ConditionExpression": "attribute_not_exists(key_hash) OR key_id = :id",
                 "ExpressionAttributeValues": {":id": {"S": record.key_id}},
             }
@@ -257,39 +235,7 @@ class KeyTable:
         with translated():
             answer = self.client.get_item(TableName=self.name, Key=self.key(key_hash), ConsistentRead=True)
         item = answer.get("Item")
-        return None if item is None else _record(item)
-
-
-def _item(record: KeyRecord) -> dict[str, Any]:
-    item: dict[str, Any] = {
-        "key_hash": {"S": record.key_hash},
-        "key_id": {"S": record.key_id},
-        "stream": {"S": record.stream},
-        "scope": {"S": record.scope},
-        "created_at": {"N": str(record.created_at)},
-    }
-    if record.name is not None:
-        item["name"] = {"S": record.name}
-    if record.expires_at is not None:
-        item |= {"expires_at": {"N": str(record.expires_at)}, "ttl": {"N": str(_ttl(record.expires_at))}}
-    return item
-
-
-def _record(item: dict[str, Any]) -> KeyRecord:
-    return KeyRecord(
-        key_hash=item["key_hash"]["S"],
-        key_id=item["key_id"]["S"],
-        stream=item["stream"]["S"],
-        scope=item["scope"]["S"],
-        created_at=int(item["created_at"]["N"]),
-        expires_at=int(item["expires_at"]["N"]) if "expires_at" in item else None,
-        name=item.get("name", {}).get("S"),
-        erasing="status" in item,
-    )
-
-
-def _ttl(expires_at: int) -> int:
-    return -(-expires_at // 1_000_000)  # whole seconds, and none too early
+        return None if item is None else KeyRecord.of(item)
 
 
 def _numbers(**values: int) -> dict[str, Any]:

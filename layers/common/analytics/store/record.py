@@ -1,0 +1,62 @@
+"""What is known of a key, and how it lies in the table of keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What is known of a key. Times are microseconds since 1970."""
+
+    key_hash: str
+    key_id: str
+    stream: str  # the partition of its logs
+    scope: str  # "full", "read" or "write"
+    created_at: int
+    expires_at: int | None = None
+    name: str | None = None  # what its owner calls it
+    erasing: bool = False  # its stream is being erased: it may go on with that, and do nothing else
+
+    def allows(self, scope: str) -> bool:
+        """Whether the key may be used for this: "read", "write", or "full" for keys themselves."""
+        return self.scope in ("full", scope)
+
+    def expired(self, now: int) -> bool:
+        """Whether its time is over by `now`."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    def item(self) -> dict[str, Any]:
+        """The attributes of its item; whether its stream is being erased is written by the erasure alone."""
+        item: dict[str, Any] = {
+            "key_hash": {"S": self.key_hash},
+            "key_id": {"S": self.key_id},
+            "stream": {"S": self.stream},
+            "scope": {"S": self.scope},
+            "created_at": {"N": str(self.created_at)},
+        }
+        if self.name is not None:
+            item["name"] = {"S": self.name}
+        if self.expires_at is not None:
+            item |= {"expires_at": {"N": str(self.expires_at)}, "ttl": {"N": str(seconds(self.expires_at))}}
+        return item
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> Self:
+        """The record in an item."""
+        return cls(
+            key_hash=item["key_hash"]["S"],
+            key_id=item["key_id"]["S"],
+            stream=item["stream"]["S"],
+            scope=item["scope"]["S"],
+            created_at=int(item["created_at"]["N"]),
+            expires_at=int(item["expires_at"]["N"]) if "expires_at" in item else None,
+            name=item.get("name", {}).get("S"),
+            erasing="status" in item,
+        )
+
+
+def seconds(expires_at: int) -> int:
+    """The time to live of what expires then: whole seconds, and none too early."""
+    return -(-expires_at // 1_000_000)
