@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from analytics.runtime import lambda_handler
+
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +15,6 @@ import httpx
 import pytest
 import uvicorn
 
-from analytics.runtime import lambda_handler
 from analytics.store import KeyTable, LogTable
 from analytics.store.client import connect
 from analytics.web import Service
@@ -25,10 +26,11 @@ from functions.ingest.app import create_app as create_ingest
 from functions.keys.app import create_app as create_keys
 from local.address import listen, url
 from local.dynamodb import DatabaseServer
+from local.dynoxide import NotHere, dynoxide
 from local.gateway import Gateway
 from local.tables import create_missing
 from tests.conftest import SETTINGS
-from tests.engines import STACK, NotHere, dynoxide
+from tests.engines import STACK
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

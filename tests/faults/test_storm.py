@@ -116,6 +116,30 @@ def test_a_batch_sent_again_is_stored_once(world: World) -> None:
     assert caller.blocks()["summary"]["total_requests"] == 25
 
 
+def test_a_dashboard_needs_no_write(world: World) -> None:
+    """A table too busy to store a summary does not keep its owner from the answer; the schedule says what it left."""
+    caller = world.caller()
+    assert world.service
+    caller.send_batch(250, "batch", threading.Event())
+    world.ahead += 61
+
+    def rollups() -> list[str]:
+        sort_keys = [item["timestamp"]["S"] for item in world.items(SETTINGS.logs_table)]
+        return [sort_key for sort_key in sort_keys if sort_key.startswith("R#")]
+
+    for operation in ("PutItem", "Query"):
+        world.meet(*[Fault.throttled] * 4, operation=operation)
+        done = fold_on_schedule(world.service)
+        assert (done["folded"], done["left"], rollups()) == (0, 1, [])
+    world.meet(*[Fault.throttled] * 4, operation="PutItem")
+    assert caller.blocks()["summary"]["total_requests"] == 250
+    assert rollups() == []
+    world.storm.calm()
+    assert caller.blocks()["summary"]["total_requests"] == 250
+    assert len(rollups()) == 1
+    assert fold_on_schedule(world.service) == {"folded": 1, "left": 0, "oldest_age": 0}
+
+
 def test_a_good_key_is_never_unknown(world: World) -> None:
     """An answer that was cut short is no answer: the key's record is not in it, but the key is good."""
     key = world.caller().key

@@ -11,10 +11,10 @@ when it is long, the newest rollup is stored anew with the tail in it, on condit
 that was read. Nothing else is written, there is no lock, and any reader may die at any time:
 
 - Batches younger than GRACE count in the answer and are never stored: a write of that time may still be under way. A
-  write takes 10 s at most (`store.client`), and clocks of Lambda functions agree far better than the rest.
+  write takes 11 s at most (`store.client`), and clocks of Lambda functions agree far better than the rest.
 - Readers of the same stretch see the same batches, so they store the same thing; the condition lets one of them win.
 - At the first refused condition a reader stops storing, for another is ahead; its answer is right all the same. A lost
-  reply looks like a refusal, and is treated as one.
+  reply looks like a refusal, and is treated as one; so is a table that is too busy to store anything.
 - A deadline ends a long fold early; what was stored by then is kept, and the next reader goes on from there.
 
 A rollup before the newest never changes again, so its slots lie in an item of their own, which most questions never
@@ -25,14 +25,18 @@ The same fold runs on a schedule, so that raw logs are in a rollup long before t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from analytics.bounds import bound
+from analytics.errors import Unavailable
 from analytics.model import isoformat
 from analytics.store import Rollup, Stored
 from analytics.summary import Packed, Summary
+
+logger = logging.getLogger("analytics")
 
 GRACE_US = 60 * 1_000_000  # batches younger than this are not stored in a rollup yet
 LONG_TAIL = 200  # logs: a shorter tail is not worth a write,
@@ -114,19 +118,35 @@ def fold_all(table: Table, streams: Iterable[str], clock: Callable[[], int], unt
     done = left = 0
     received = now = clock()
     for stream in streams:
-        if clock() <= until:
-            fold = Fold(table, stream, clock(), lambda: clock() > until, long_tail=1)
-            for _ in fold.summaries("9999", lambda _: False):  # no older rollups: they are not needed for going on
-                pass
-            if fold.complete:
-                done += 1
-                continue
+        if clock() <= until and _fold(table, stream, clock, until):
+            done += 1
+            continue
         left += 1
         if clock() <= until + LOOK_US:  # past that, StreamsLeft has to tell
-            newest = table.newest_rollup(stream)
-            tail = table.since(stream, newest.until if newest else "")
-            received = min(received, next((stored.received for stored in tail), now))
+            received = min(received, _oldest_unfolded(table, stream, now))
     return {"folded": done, "left": left, "oldest_age": (now - received) // 1_000_000}
+
+
+def _fold(table: Table, stream: str, clock: Callable[[], int], until: int) -> bool:
+    """Store the tail of one stream; whether all of it is."""
+    fold = Fold(table, stream, clock(), lambda: clock() > until, long_tail=1)
+    try:
+        for _ in fold.summaries("9999", lambda _: False):  # no older rollups: they are not needed for going on
+            pass
+    except Unavailable as busy:
+        logger.warning("A stream was not folded: %s", busy.__cause__)
+        return False
+    return fold.complete and not fold.is_busy
+
+
+def _oldest_unfolded(table: Table, stream: str, now: int) -> int:
+    """When the first log that no rollup holds was received; `now` where there is none, or the table does not say."""
+    try:
+        newest = table.newest_rollup(stream)
+        tail = table.since(stream, newest.until if newest else "")
+        return next((stored.received for stored in tail), now)
+    except Unavailable:
+        return now
 
 
 class Fold:
@@ -147,6 +167,7 @@ class Fold:
         self._long_tail = long_tail
         self._leads = True  # until a condition is refused
         self.complete = True
+        self.is_busy = False  # whether the table was too busy to store what was folded
         self.reached: str | None = None  # time of receipt
 
     def summaries(self, first: str = "", needs_slots: Callable[[Summary], bool] = lambda _: True) -> Iterator[Summary]:
@@ -206,4 +227,8 @@ class Fold:
         if self._leads:
             rollup = Rollup(window.name, until, window.packed())
             expected = window.stored.until if window.stored else None
-            self._leads = self._table.keep_rollup(self._stream, rollup, expected, self._now, final=final)
+            try:
+                self._leads = self._table.keep_rollup(self._stream, rollup, expected, self._now, final=final)
+            except Unavailable as busy:  # what was asked is still answered
+                logger.warning("A rollup was not stored: %s", busy.__cause__)
+                self._leads, self.is_busy = False, True
