@@ -89,7 +89,7 @@ def test_a_histogram_comes_back_from_its_planes(known: dict[int, int]) -> None:
 @given(st.dictionaries(st.integers(0, 300), durations_of_requests, max_size=5))
 def test_each_cell_has_its_own_histogram(durations: dict[int, list[int]]) -> None:
     """Whatever else is counted beside it."""
-    keys = [key for cell, each in durations.items() for key in keys_of([cell] * len(each), each)]
+    keys = [key for cell, each in durations.items() for key in keys_of([cell << BITS] * len(each), each)]
     alone = {cell: histogram_of(Counter(keys_of([0] * len(each), each))) for cell, each in durations.items()}
     assert histograms_of(Counter(keys)) == alone
 

@@ -17,7 +17,7 @@ OTHER = "(other)"  # the endpoint, method or consumer that counts all those beyo
 MOST_ENDPOINTS = 500  # of a day
 MOST_PAIRS = 500  # of method and status, among the endpoints that are not kept, in a day
 MOST_CONSUMERS = 500  # of a day
-MOST_ADDRESSES = 4_096  # of a day, and of all its slots together
+MOST_ADDRESSES = 8_192  # of a day: as many take as many bytes as a sketch and the half of them that is kept beside it
 MOST_SLOT_LATENCIES = 12_000  # pairs of cell and bucket, in all slots of a day together
 
 
@@ -95,6 +95,6 @@ def _bound_consumers(windows: list[Window], share: float) -> None:
 def _bound_addresses(day: Window, slots: list[Window], share: float) -> None:
     most = round(MOST_ADDRESSES * share)
     day.addresses.cut(most, DAY_BITS)
-    if sum(len(slot.addresses.counts) for slot in slots) > 4 * most:
+    if sum(len(slot.addresses.counts) for slot in slots) > 2 * most:
         for slot in slots:
-            slot.addresses.cut(most // 24, SLOT_BITS)
+            slot.addresses.cut(most // 48, SLOT_BITS)

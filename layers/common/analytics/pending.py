@@ -8,7 +8,7 @@ from itertools import compress
 
 from analytics.addresses import Address, address_of
 from analytics.batch import Batch
-from analytics.histogram import keys_of
+from analytics.histogram import BITS, keys_of
 from analytics.window import Window
 
 
@@ -18,16 +18,17 @@ class Pending:
     __slots__ = ("_addresses", "_cells", "_consumers", "_durations", "_weighted", "_weighted_addresses")
 
     def __init__(self) -> None:
-        self._cells: list[int] = []
+        self._cells: list[int] = []  # the number of each << BITS, as latency is counted
         self._durations: list[int] = []
-        self._weighted: list[tuple[int, int, int]] = []  # (cell, duration, weight) where a log stands for more than one
+        self._weighted: list[tuple[int, int, int]] = []  # (cell, duration, weight) of logs that stand for several
         self._addresses: list[Address | None] = []
         self._weighted_addresses: Counter[Address] = Counter()
         self._consumers: Counter[tuple[str, int]] = Counter()
 
     def add(self, batch: Batch, numbers: Sequence[int]) -> None:
         """Gather the logs of a batch, whose cell at place `i` has the number `numbers[i]`."""
-        cells, durations, weights = list(map(numbers.__getitem__, batch.cell_ids)), batch.durations, batch.weights
+        shifted = [number << BITS for number in numbers]
+        cells, durations, weights = list(map(shifted.__getitem__, batch.cell_ids)), batch.durations, batch.weights
         if weights is None:
             self._cells += cells
             self._durations += durations
@@ -49,20 +50,20 @@ class Pending:
             for position, (consumer, cell) in enumerate(zip(batch.consumers.ids, cells, strict=True)):
                 name = batch.consumers.values[consumer]
                 if name is not None:
-                    self._consumers[name, cell] += weights[position] if weights else 1
+                    self._consumers[name, cell >> BITS] += weights[position] if weights else 1
 
     def count(self, *windows: Window) -> None:
         """Count all of it into each of some windows."""
         keys, by_cell = keys_of(self._cells, self._durations), defaultdict[int, list[int]](list)
         for cell, duration in zip(self._cells, self._durations, strict=True):
             by_cell[cell].append(duration)
-        rows = [(cell, [len(each), sum(each), min(each), max(each)]) for cell, each in by_cell.items()]
+        rows = [(cell >> BITS, [len(each), sum(each), min(each), max(each)]) for cell, each in by_cell.items()]
         for window in windows:
             window.note(keys)
             window.tally(rows)
             for cell, duration, weight in self._weighted:
                 (key,) = keys_of([cell], [duration])
                 window.note_many(key, weight)
-                window.tally([(cell, [weight, weight * duration, duration, duration])])
+                window.tally([(cell >> BITS, [weight, weight * duration, duration, duration])])
             window.addresses.see(self._addresses, self._weighted_addresses)
             window.consumers.update(self._consumers)

@@ -18,7 +18,7 @@ from analytics.model import isoformat
 from analytics.summary import DAY, SECOND, Summary
 from analytics.timeline import Period, label, point_of, points
 from analytics.visitors import Visitors
-from analytics.window import Tally, Window
+from analytics.window import Tally, Window, add_up
 
 Block = dict[str, Any]
 
@@ -104,23 +104,10 @@ class Report:
         self._points[point].merge(group)
 
     def _add_cells(self, summary: Summary, window: Window, wanted: list[bool] | None) -> None:
-        cells, known = summary.cells, self._tallies
+        cells = summary.cells
         if wanted is not None:
             cells = [cell if is_wanted else None for cell, is_wanted in zip(cells, wanted, strict=True)]
-        for number, (requests, total, shortest, longest) in window.rows():
-            cell = cells[number]
-            if cell is None:
-                continue
-            tally = known.get(cell)
-            if tally is None:
-                known[cell] = [requests, total, shortest, longest]
-                continue
-            tally[0] += requests
-            tally[1] += total
-            if shortest < tally[2]:
-                tally[2] = shortest
-            if longest > tally[3]:
-                tally[3] = longest
+        add_up(self._tallies, ((cell, tally) for number, tally in window.rows() if (cell := cells[number])))
         if window.is_packed:
             self._packed.append((cells, window))
         else:

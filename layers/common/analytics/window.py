@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from itertools import accumulate, compress
-from typing import Any
+from typing import Any, TypeVar
 
 from analytics import addresses
 from analytics.addresses import Addresses
@@ -17,6 +17,7 @@ from analytics.planes import LANE
 ALL = 0  # the number that stands for every cell together, in the latency of a slot that gave up its detail
 _MOST_FRESH = 100_000  # requests whose latency is kept one by one
 
+Of = TypeVar("Of")
 Tally = list[int]
 """[requests, sum of durations, shortest, longest], durations in microseconds."""
 Part = tuple[int, int, int, int]
@@ -61,18 +62,8 @@ class Window:
 
     def tally(self, rows: Iterable[tuple[int, Sequence[int]]]) -> None:
         """Add requests, by cell."""
-        self.whole, known = None, self.tallies
-        for cell, (requests, total, shortest, longest) in rows:
-            tally = known.get(cell)
-            if tally is None:
-                known[cell] = [requests, total, shortest, longest]
-                continue
-            tally[0] += requests
-            tally[1] += total
-            if shortest < tally[2]:
-                tally[2] = shortest
-            if longest > tally[3]:
-                tally[3] = longest
+        self.whole = None
+        add_up(self.tallies, rows)
 
     def note(self, keys: list[int]) -> None:
         """Add the latency of requests, by key."""
@@ -176,6 +167,21 @@ class Window:
             + 4 * len(seen.counts)
             + len(seen.registers or b"") // 2
         )
+
+
+def add_up(tallies: dict[Of, Tally], rows: Iterable[tuple[Of, Sequence[int]]]) -> None:
+    """Add tallies to others, by whatever they are of."""
+    for of, (requests, total, shortest, longest) in rows:
+        tally = tallies.get(of)
+        if tally is None:
+            tallies[of] = [requests, total, shortest, longest]
+            continue
+        tally[0] += requests
+        tally[1] += total
+        if shortest < tally[2]:
+            tally[2] = shortest
+        if longest > tally[3]:
+            tally[3] = longest
 
 
 def _group(tallies: dict[int, Tally], is_error: list[bool], latency: Histogram | None) -> Group:
