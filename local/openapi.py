@@ -42,7 +42,7 @@ _REFUSALS = {
     404: "There is no such key to this data.",
     409: "There are 100 keys to this data already.",
     413: "The body is larger than 1 MiB after decompression, or holds more than 1,000 logs. Nothing was stored.",
-    503: "The store is busy or out of reach. Nothing was stored by this try; try again.",
+    503: "The store is busy or out of reach: refused as a whole, or done as a whole and its answer lost. Try again.",
 }
 _DETAILS = {
     401: "Missing or invalid API key",
