@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.model import MAX_BODY, MAX_DURATION_MS, MAX_LOGS, parse_batch
+from analytics.model import MAX_BODY, MAX_DURATION_MS, MAX_LOGS, OLDEST_US, parse_batch
 from client_middleware import wire
 from client_middleware.buffer import Row
 from client_middleware.wire import Encoder, more
 
 rows = st.tuples(
-    st.floats(1_000_000_000, 4_000_000_000),
+    st.floats(OLDEST_US / 1e6, 4_000_000_000),
     st.floats(0, 200_000),
     st.sampled_from(["GET", "POST", "OPTIONS", "M-SEARCH"]),
     st.text(max_size=700),
