@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from analytics.batch import Batch
 from analytics.bounds import bound
-from analytics.fold import LONG_TAIL, WORTH
+from analytics.fold import DUE_US, LONG_TAIL, WORTH
 from analytics.key import new_id
 from analytics.store import LogTable, Rollup
 from analytics.summary import DAY, SECOND, Summary
@@ -180,14 +180,17 @@ def tail_bytes(rollup: Size) -> int:
 
 
 def scheduled(rollup: Size, hours: float, month: int) -> float:
-    """Dollars a month for folding one key every so many hours, which gets so many logs a month; at most, for the
-    rollup is taken to be of its final size all day."""
-    times = DAYS_A_MONTH * 24 / hours
-    fresh = month / times
-    took = 3 * QUERY_S + fresh * FOLD_CPU_S * SLOWER + VIEW_CPU_S * SLOWER
+    """Dollars a month for looking at one key every so many hours, which gets so many logs a month, and folding it when
+    that is due; at most, for the rollup is taken to be of its final size all day."""
+    month_s = DAYS_A_MONTH * DAY
+    folds = month_s / max(DUE_US / SECOND, hours * 3600) if month else 0.0
+    fresh = month / folds if folds else 0.0
+    look = {"read": read_units(rollup.open), "x86_64": DASHBOARD_GB * QUERY_S}
+    took = 2 * QUERY_S + fresh * FOLD_CPU_S * SLOWER + VIEW_CPU_S * SLOWER
     reads = read_units(rollup.open) + read_units(int(fresh * request(200).item / 200))
-    use = {"read": reads, "x86_64": DASHBOARD_GB * took}
-    return times * cost(use | ({"write": write_units(rollup.open)} if month else {}))
+    fold = {"read": reads, "x86_64": DASHBOARD_GB * took, "write": write_units(rollup.open)}
+    looks = month_s / (hours * 3600) * (1 if month else 2)  # an idle key is due each time, and looked at twice
+    return looks * cost(look) + folds * cost(fold)
 
 
 # -- tables -----------------------------------------------------------------------------------------------------------
@@ -291,8 +294,8 @@ def show_costs() -> None:
     heads = "30 days, folded|bytes of days + slots|read units|most views/s|dollars per million|more if they store"
     show("A dashboard", heads, views)
     month: list[list[object]] = [
-        [f"every {hours} h", *(f"{1000 * scheduled(a_day(), hours, logs):.2f}" for logs in (MONTH, 0))]
-        for hours in (1, 6, 24)
+        [f"every {hours:g} h", *(f"{1000 * scheduled(a_day(), hours, logs):.2f}" for logs in (MONTH, 0))]
+        for hours in (0.25, 1, 24)
     ]
     show("The schedule: dollars a month for a thousand keys, at most", "|of 1 M logs each|idle", month)
 

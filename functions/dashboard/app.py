@@ -221,7 +221,7 @@ def fold_on_schedule(service: Service) -> dict[str, int]:
     """Store what is not in a rollup yet, of all streams, so that no raw log expires before it is folded."""
     streams, now = list(service.keys.streams()), service.now()
     # A run may end before it is through: each stream gets its turn. All that start from one snapshot (SnapStart) share
-    # Python's own random state, and would take the same turns every day.
+    # Python's own random state, and would take the same turns every time.
     random.SystemRandom().shuffle(streams)
     done = fold_all(service.logs, streams, service.now, now + SCHEDULE_US)
     figures = {"OldestUnfoldedAge": (done["oldest_age"], "Seconds"), "StreamsLeft": (done["left"], "Count")}

@@ -1,4 +1,4 @@
-"""The daily fold: what it leaves, and what it tells CloudWatch."""
+"""The fold on schedule: what it leaves, and what it tells CloudWatch."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from analytics.model import Log
 from analytics.summary import SECOND
 from analytics.web import Service
 from functions.dashboard.app import fold_on_schedule
+from tests import naive
 from tests.analytics import strategies
 from tests.conftest import NOON, SETTINGS, Api, Clock
 
@@ -79,6 +80,23 @@ def test_a_run_that_is_cut_short_says_how_old_the_rest_is(
     assert (line["OldestUnfoldedAge"], line["StreamsLeft"]) == (done["oldest_age"], 3)
     assert fold_on_schedule(service) == {"folded": 3, "left": 0, "oldest_age": 0}
     assert [api.get("/dashboard").json()["summary"]["total_requests"] for api in apis] == [40] * 3
+
+
+def test_a_stream_is_folded_once_a_day_however_often_a_run_looks(service: Service, clock: Clock) -> None:
+    """A day's rollup is written anew when it ends 20 hours ago, not at each of the runs between."""
+    Api(service)
+    (stream,) = service.keys.streams()
+    ends = []
+    for _ in range(48):
+        service.logs.append(stream, Batch.of(cast("list[Log]", strategies.many_logs(1))), service.now())
+        clock.advance(3600)
+        assert fold_on_schedule(service) == {"folded": 1, "left": 0, "oldest_age": 0}
+        newest = service.logs.newest_rollup(stream)
+        assert newest
+        ends.append(newest.until)
+    assert len(set(ends)) == 3
+    looked = [naive.moment(NOON + hours * HOUR - 60 * SECOND).isoformat()[:19] for hours in (1, 21, 41)]
+    assert [end[:19] for end in sorted(set(ends))] == looked
 
 
 def test_the_oldest_of_all_streams_counts_in_whatever_turn(service: Service) -> None:

@@ -20,7 +20,8 @@ that was read. Nothing else is written, there is no lock, and any reader may die
 A rollup before the newest never changes again, so its slots lie in an item of their own, which most questions never
 read; those of the newest are in its own item, for one put must store all of it.
 
-The same fold runs on a schedule, so that raw logs are in a rollup long before they expire.
+The same fold runs on a schedule, for streams that nobody has folded for a while, so that raw logs are in a rollup long
+before they expire.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ GRACE_US = 60 * 1_000_000  # batches younger than this are not stored in a rollu
 LONG_TAIL = 200  # logs: a shorter tail is not worth a write,
 WORTH = 10  # nor one of fewer logs than there are tens of bytes to write: reading it again costs less for a long time
 HEAVY = 250_000  # about bytes: a summary over it is bounded, and its window ended if it is of several days
+DUE_US = 20 * 3_600 * 1_000_000  # a rollup that goes up to within this, less than a day, needs no fold on schedule
 LOOK_US = 3 * 1_000_000  # of looking how old the logs are that a run leaves to the next
 _LARGEST = 390_000  # bytes of a rollup; DynamoDB takes 400 KB, keys and names included
 _STEP = 50_000  # logs between two looks at how heavy the summary has become,
@@ -110,10 +112,11 @@ class _Window:
 
 
 def fold_all(table: Table, streams: Iterable[str], clock: Callable[[], int], until: int) -> dict[str, int]:
-    """Store the tails of streams, one after the other, as long as the clock (in µs) is not past `until`.
+    """Store the tails of streams that are due, one after the other, as long as the clock (in µs) is not past `until`.
 
-    Answers how many streams were folded whole, how many are left for the next run, which need not begin with the same
-    ones (it is for the caller to mix them), and the age in seconds of the oldest log in those: 0 where none is left.
+    Answers how many streams are folded now, all or but for what is not due, how many are left for the next run, which
+    need not begin with the same ones (it is for the caller to mix them), and the age in seconds of the oldest log in
+    those: 0 where none is left.
     """
     done = left = 0
     received = now = clock()
@@ -128,9 +131,12 @@ def fold_all(table: Table, streams: Iterable[str], clock: Callable[[], int], unt
 
 
 def _fold(table: Table, stream: str, clock: Callable[[], int], until: int) -> bool:
-    """Store the tail of one stream; whether all of it is."""
+    """Store the tail of one stream if it is due; False if some of it is left that should have been stored."""
     fold = Fold(table, stream, clock(), lambda: clock() > until, long_tail=1)
     try:
+        newest = table.newest_rollup(stream)
+        if newest and newest.until > isoformat(clock() - DUE_US):
+            return True
         for _ in fold.summaries("9999", lambda _: False):  # no older rollups: they are not needed for going on
             pass
     except Unavailable as busy:
