@@ -30,7 +30,7 @@ from pathlib import Path
 import httpx
 
 from bench.load import Account, Caller, Shop, every, missing_and_double, running
-from bench.storm import Chance, Fault, Storm
+from bench.storm import Chance, Fault, InTurn, Storm
 
 ROOT = Path(__file__).parent.parent
 START_S = 60.0  # s that a process may take until it serves
@@ -92,7 +92,7 @@ def service(folder: Path, stormy: bool) -> Iterator[tuple[list[Process], Storm |
     with contextlib.ExitStack() as stack:
         if stormy:
             database = Process(folder / "log", "dynamodb", "--data", str(folder / "data"))
-            storm = stack.enter_context(Storm(database.url, lambda _: None))
+            storm = stack.enter_context(Storm(database.url, InTurn()))
             processes = [Process(folder / "log", "serve", "--dynamodb", storm.url), database]
         else:
             storm, processes = None, [Process(folder / "log", "serve", "--data", str(folder / "data"))]
@@ -175,7 +175,7 @@ def soak(minutes: float, rate: int, kill_every: float, stormy: bool, folder: Pat
 
     print(f"{minutes:g} minutes, {len(kills.seconds)} kills; {storm.seen.total() if storm else 0:,} storm requests")
     for fault, count in sorted(storm.seen.items(), key=str) if storm else ():
-        print(f"  {count:9,}  {fault.value if fault else 'passed'}")
+        print(f"  {count:9,}  {fault or 'passed'}")
     print(f"middleware   {found.of_the_shop(shop)}; the slowest request took {shop.slowest * 1000:.0f} ms")
     print(f"others       {len(account.sent):,} sent, {len(account.acknowledged):,} acknowledged, {len(there):,} stored")
     print(f"recovery     {_spread(kills.seconds, 's')} from a kill to a good answer")

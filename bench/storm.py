@@ -44,6 +44,24 @@ class Fault(StrEnum):
     part = "half of a batch done, the rest unprocessed"
 
 
+Answer = tuple[int, bytes]
+"""Status and body of whoever answered instead: nothing was done."""
+Met = Fault | Answer | None
+"""What a request meets; None: it is done and answered."""
+
+
+class InTurn:
+    """A plan: the next requests, of an operation if one is named, meet these; all others are done."""
+
+    def __init__(self, *coming: Met, operation: str = "") -> None:
+        self._coming = list(coming)
+        self._operation = operation
+
+    def __call__(self, operation: str) -> Met:
+        """What becomes of the next request."""
+        return self._coming.pop(0) if self._coming and self._operation in ("", operation) else None
+
+
 class Chance:
     """A plan: each fault with its share of the requests that can meet it, the same for the same seed. Thread-safe."""
 
@@ -66,9 +84,9 @@ class Chance:
 class Storm:
     """The proxy, from entering to leaving a `with` block; `seen` counts requests by what became of them."""
 
-    def __init__(self, upstream: str, plan: Callable[[str], Fault | None]) -> None:
+    def __init__(self, upstream: str, plan: Callable[[str], Met]) -> None:
         self.plan = plan
-        self.seen: Counter[Fault | None] = Counter()
+        self.seen: Counter[Met] = Counter()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.storm, self._server.upstream = self, urlsplit(upstream).netloc
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -76,7 +94,7 @@ class Storm:
 
     def calm(self) -> None:
         """From now on every request passes."""
-        self.plan = lambda _: None
+        self.plan = InTurn()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -118,6 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.storm.seen[fault] += 1
         if fault is None:
             self._answer(*self._done(body))
+        elif isinstance(fault, tuple):
+            self._answer(*fault)
         elif fault is Fault.part:
             self._answer(*self._half_done(operation, body))
         elif fault in (Fault.throttled, Fault.conflict, Fault.crashed, Fault.away):

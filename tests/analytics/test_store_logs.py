@@ -23,7 +23,7 @@ from analytics.model import Log
 from analytics.store import LogTable
 from analytics.store.client import connect
 from analytics.store.logs import Stored
-from tests.analytics.lossy import Fault, lossy
+from bench.storm import Fault, InTurn, Met, Storm
 from tests.conftest import NOON
 from tests.engines import Engine
 
@@ -232,20 +232,20 @@ def test_a_batch_of_counts_alone_is_kept(engine: Engine) -> None:
 def test_an_answer_that_is_lost_once_makes_no_duplicate(dynoxide_client: DynamoDBClient, batch_id: str | None) -> None:
     """The try that the client library makes by itself carries the same token: the append is True, and stored once."""
     engine = Engine(dynoxide_client)
-    with through(engine, [None]) as (logs, seen):
+    with through(engine, Fault.lost) as (logs, seen):
         assert logs.append("me", small(7), NOON, batch_id) is True
-        assert seen() == 2
+        assert seen.total() == 2
     assert durations(engine.logs.since("me")) == [7]
 
 
 def test_a_batch_whose_answers_are_all_lost_is_a_duplicate_later(dynoxide_client: DynamoDBClient) -> None:
     """The caller is told to try again; when it does, the batch is known and stored once."""
     engine = Engine(dynoxide_client)
-    with through(engine, [None, None]) as (logs, seen):
+    with through(engine, Fault.lost, Fault.lost) as (logs, seen):
         with pytest.raises(Unavailable):
             logs.append("me", small(7), NOON, "b")
         assert logs.append("me", small(7), NOON + SECOND, "b") is False
-        assert seen() == 3
+        assert seen.total() == 3
     assert durations(engine.logs.since("me")) == [7]
 
 
@@ -325,24 +325,24 @@ def test_a_mistake_of_ours_is_not_a_busy_table(stubbed: tuple[LogTable, Stubber]
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param(None, id="connection ends"),
+        pytest.param(Fault.lost, id="connection ends"),
         pytest.param((503, b"<html>Service Unavailable</html>"), id="503 without a code"),
         pytest.param((500, b""), id="500 without a body"),
         pytest.param((400, b'{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException"}'), id="throttled"),
     ],
 )
-def test_a_table_that_does_not_answer_is_unavailable(fault: Fault) -> None:
+def test_a_table_that_does_not_answer_is_unavailable(fault: Met) -> None:
     """What a connection can do to us, over real sockets."""
-    with lossy([fault]) as (url, _), pytest.raises(Unavailable):
-        call(LogTable(impatient(url), "logs"), "put_item")
+    with Storm("http://127.0.0.1:9", lambda _: fault) as storm, pytest.raises(Unavailable):
+        call(LogTable(impatient(storm.url), "logs"), "put_item")
 
 
 def test_nobody_listening_is_unavailable() -> None:
     """A refused connection is the same to the caller as a busy table."""
-    with lossy([]) as (url, _):
+    with Storm("http://127.0.0.1:9", InTurn()) as gone:
         pass
     with pytest.raises(Unavailable):
-        call(LogTable(impatient(url), "logs"), "query")
+        call(LogTable(impatient(gone.url), "logs"), "query")
 
 
 def test_an_answer_that_takes_too_long_is_unavailable() -> None:
@@ -379,12 +379,13 @@ def impatient(url: str) -> DynamoDBClient:
 
 
 @contextmanager
-def through(engine: Engine, faults: list[Fault]) -> Iterator[tuple[LogTable, Any]]:
-    """The engine's table of logs as our own client reaches it over a lossy line; and how many requests it has seen."""
-    with lossy(faults, engine.client.meta.endpoint_url) as (url, server), pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
+def through(engine: Engine, *faults: Met) -> Iterator[tuple[LogTable, Counter[Met]]]:
+    """The engine's logs as our own client reaches them, when its first requests meet faults; and what requests met."""
+    line = Storm(engine.client.meta.endpoint_url, InTurn(*faults))
+    with line, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", line.url)
         client = connect()
-        yield LogTable(client, engine.logs_table), lambda: server.seen
+        yield LogTable(client, engine.logs_table), line.seen
         client.close()
 
 

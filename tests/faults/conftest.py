@@ -20,7 +20,7 @@ from analytics.store import KeyTable, LogTable
 from analytics.store.client import connect
 from analytics.web import Service
 from bench.load import Account, Caller, Shop
-from bench.storm import Fault, Storm
+from bench.storm import InTurn, Met, Storm
 from functions.dashboard.app import create_app as create_dashboard
 from functions.dashboard.app import fold_on_schedule
 from functions.ingest.app import create_app as create_ingest
@@ -57,14 +57,9 @@ class World:
         """Microseconds since 1970."""
         return time.time_ns() // 1000 + round(self.ahead * 1e6)
 
-    def meet(self, *faults: Fault | None, operation: str = "") -> None:
+    def meet(self, *coming: Met, operation: str = "") -> None:
         """The next requests, of an operation if one is named, meet these; then all is calm."""
-        coming = list(faults)
-
-        def plan(asked: str) -> Fault | None:
-            return coming.pop(0) if coming and operation in ("", asked) else None
-
-        self.storm.plan = plan
+        self.storm.plan = InTurn(*coming, operation=operation)
 
     def caller(self, key: str | None = None) -> Caller:
         """Somebody with this key, or a new one, and an account of what they do."""
@@ -100,7 +95,7 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
             except NotHere as reason:
                 pytest.skip(str(reason))
         create_missing(STACK.tables, upstream)
-        storm = running.enter_context(Storm(upstream, lambda _: None))
+        storm = running.enter_context(Storm(upstream, InTurn()))
         clients = []
         for address in (upstream, storm.url):
             monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", address)

@@ -20,13 +20,13 @@ from analytics.web import Service
 from bench.storm import MODEL, Fault, Storm
 from functions.keys.app import create_app
 from local.dynamodb import DatabaseServer
-from tests.analytics.lossy import lossy
 from tests.conftest import SETTINGS
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 ROLLUP = Rollup("2025-11-24", "2025-11-24T12:00:00.000000Z", Packed(b"days", b"slots"))
+NOWHERE = "http://127.0.0.1:9"
 CRASH = (500, {"detail": "Internal Server Error"})
 
 
@@ -47,7 +47,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], DynamoDB
 
 def test_a_write_is_over_within_11_seconds(client: Callable[[str], DynamoDBClient]) -> None:
     """A database that never answers is given up after two tries, long before the minute that a fold allows a write."""
-    with Storm("http://127.0.0.1:9", lambda _: Fault.silent) as storm:
+    with Storm(NOWHERE, lambda _: Fault.silent) as storm:
         table = LogTable(client(storm.url), "logs")
         began = time.monotonic()
         with pytest.raises(Unavailable):
@@ -66,8 +66,8 @@ def test_a_write_is_over_within_11_seconds(client: Callable[[str], DynamoDBClien
 )
 def test_a_200_that_is_not_from_dynamodb_is_none(client: Callable[[str], DynamoDBClient], body: bytes) -> None:
     """No write counts as done, and no question as answered, by something that is not a whole JSON object."""
-    with lossy([(200, body)] * 2) as (url, _):
-        table = LogTable(client(url), "logs")
+    with Storm(NOWHERE, lambda _: (200, body)) as storm:
+        table = LogTable(client(storm.url), "logs")
         with pytest.raises(Unavailable):
             list(table.since("me"))
         with pytest.raises(Unavailable):
@@ -77,8 +77,8 @@ def test_a_200_that_is_not_from_dynamodb_is_none(client: Callable[[str], DynamoD
 @pytest.mark.parametrize("status", [408, 429])
 def test_what_stands_before_dynamodb_may_say_later(client: Callable[[str], DynamoDBClient], status: int) -> None:
     """Statuses without a code that DynamoDB gives mean what they mean in HTTP."""
-    with lossy([(status, b"<html>Slow down</html>")] * 2) as (url, _), pytest.raises(Unavailable):
-        list(LogTable(client(url), "logs").since("me"))
+    with Storm(NOWHERE, lambda _: (status, b"<html>Slow down</html>")) as storm, pytest.raises(Unavailable):
+        list(LogTable(client(storm.url), "logs").since("me"))
 
 
 def sign_up(client: DynamoDBClient) -> tuple[int, dict[str, str]]:
@@ -97,9 +97,9 @@ def test_refused_credentials_are_named_in_the_log(
 ) -> None:
     """The caller learns nothing but that it is our fault; the operator reads which right or credential it is."""
     refusal = json.dumps({"__type": f"{MODEL}#{code}", "message": "no"}).encode()
-    with lossy([(400, refusal)]) as (url, server):
-        assert sign_up(client(url)) == CRASH
-        assert server.seen == 1, "trying again would not help"
+    with Storm(NOWHERE, lambda _: (400, refusal)) as storm:
+        assert sign_up(client(storm.url)) == CRASH
+        assert storm.seen.total() == 1, "trying again would not help"
     assert code in caplog.text
     assert [record.levelno for record in caplog.records if record.name == "analytics"] == [logging.ERROR]
 
