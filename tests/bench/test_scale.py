@@ -121,11 +121,13 @@ def test_the_stack_on_paper_is_the_template() -> None:
 
 
 def test_views_and_schedule_cost_by_what_they_read_and_write() -> None:
-    """A view reads each rollup once; a schedule that runs half as often costs at least a third less."""
+    """A view reads each rollup once; a schedule that runs twice as often adds looks alone, and writes no idle key."""
     day = Size(days=10_240, slots=30_720)
     assert view(day)["read"] == 1 + 10 + read_units(tail_bytes(day)) + 73
-    assert scheduled(day, 2, 1_000_000) < 0.67 * scheduled(day, 1, 1_000_000)
-    assert scheduled(day, 1, 0) < 0.2 * scheduled(day, 1, 1_000_000)
+    often, hourly, seldom = (scheduled(day, hours, 1_000_000) for hours in (0.5, 1, 2))
+    assert often - hourly == pytest.approx(2 * (hourly - seldom))
+    assert scheduled(day, 24, 0) < 0.1 * scheduled(day, 24, 1_000_000)
+    assert scheduled(day, 40, 1_000_000) < scheduled(day, 20, 1_000_000) < seldom
 
 
 def test_tables_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
