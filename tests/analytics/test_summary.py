@@ -137,12 +137,12 @@ def test_minutes_too(logs: Logs) -> None:
     assert blocks(folded(logs, grain=60), "minutely") == naive.dashboard(logs, "minutely")
 
 
-@pytest.mark.parametrize("period", ["hourly", "daily", "weekly", "monthly"])
-def test_a_hundred_thousand_logs_are_counted_exactly(period: str) -> None:
+def test_a_hundred_thousand_logs_are_counted_exactly() -> None:
     """The same for 100,000 logs in shuffled batches of 500, past the size at which gathered logs are counted."""
     logs = strategies.many_logs(100_000)
     summary = folded(*(logs[at : at + 500] for at in range(0, len(logs), 500)))
-    assert blocks(summary, period) == naive.dashboard(logs, period)
+    for period in ("hourly", "daily", "weekly", "monthly"):
+        assert blocks(summary, period) == naive.dashboard(logs, period)
 
 
 @settings(max_examples=50)

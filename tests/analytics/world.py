@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from threading import Condition, Thread, get_ident
+from threading import Lock, Thread, get_ident
 from typing import Any
 
 from analytics.batch import Batch
@@ -42,19 +42,16 @@ class World:
         self.items: dict[str, Any] = {}
         self.mortal: set[int] = set()
         self.killed = 0
-        self._condition = Condition()
-        self._turn: int | None = None
-        self._alive: dict[int, bool] = {}  # by thread: whether it has been told to end
+        self._paused = _held()  # released by the actor that has the turn, when it gives it back
+        self._turns: dict[int, Lock] = {}  # by thread, of those that are not through: released to give it the turn
+        self._ended: set[int] = set()  # threads that are told to end
 
     def step(self) -> None:
         """Let the others act; called by an actor before each call to the table."""
         me = get_ident()
-        with self._condition:
-            self._turn = None
-            self._condition.notify_all()
-            self._condition.wait_for(lambda: self._turn == me)
-            ended = self._alive[me]
-        if ended:
+        self._paused.release()
+        self._turns[me].acquire()
+        if me in self._ended:
             raise Killed
 
     def run(self, actors: list[Callable[[], None]]) -> None:
@@ -62,34 +59,37 @@ class World:
         threads = [Thread(target=self._act, args=(actor,)) for actor in actors]
         for thread in threads:
             thread.start()
-        with self._condition:
-            self._condition.wait_for(lambda: len(self._alive) == len(actors))
-            while self._alive:
-                self._turn = self.chance.choice(sorted(self._alive))
-                self.now += self.chance.randrange(4 * SECOND)
-                if self._turn in self.mortal and self.chance.random() < 0.01:
-                    self._alive[self._turn] = True
-                    self.killed += 1
-                self._condition.notify_all()
-                self._condition.wait_for(lambda: self._turn is None)
+            self._paused.acquire()
+        while self._turns:
+            actor = self.chance.choice(list(self._turns))
+            self.now += self.chance.randrange(4 * SECOND)
+            if actor in self.mortal and self.chance.random() < 0.01:
+                self._ended.add(actor)
+                self.killed += 1
+            self._turns[actor].release()
+            self._paused.acquire()
         for thread in threads:
             thread.join()
 
     def _act(self, actor: Callable[[], None]) -> None:
         me = get_ident()
-        with self._condition:
-            self._alive[me] = False
-            self._condition.notify_all()
-            self._condition.wait_for(lambda: self._turn == me)
+        self._turns[me] = _held()
         try:
+            self.step()
             actor()
         except Killed:
             pass
         finally:
-            with self._condition:
-                del self._alive[me]
-                self._turn = None
-                self._condition.notify_all()
+            del self._turns[me]
+            self._ended.discard(me)  # the next thread may get its number
+            self._paused.release()
+
+
+def _held() -> Lock:
+    """A lock that somebody else is to release."""
+    lock = Lock()
+    lock.acquire()
+    return lock
 
 
 class ModelTable:
