@@ -9,7 +9,7 @@ import hashlib
 import mimetypes
 import random
 import sys
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -203,9 +203,14 @@ def static(name: str, request: Request) -> Response:
     return Response(body, headers=headers, media_type=media_type)
 
 
-@lru_cache
+@cache
+def _files() -> dict[str, Path]:
+    return {file.name: file for file in STATIC.rglob("*") if file.is_file()}
+
+
+@cache
 def _file(name: str) -> tuple[bytes, bytes, str, str]:
-    file = next((file for file in STATIC.rglob("*") if file.name == name and file.is_file()), None)
+    file = _files().get(name)
     if file is None:
         raise NotFound("There is no such file")
     body = file.read_bytes()

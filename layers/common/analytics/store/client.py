@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # the minute (`fold.GRACE_US`) after which a fold takes it that no write of that time can still come.
 CONNECT_S = 1.0
 READ_S = 4.0
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds to wait with what an answer left undone, each time
 _BUSY = frozenset(
     {
         "InternalServerError",

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analytics.errors import Unauthorized, Unavailable
-from analytics.store.client import translated
+from analytics.store.client import PAUSES, translated
 
 if TYPE_CHECKING:
     from analytics.store.keys import KeyTable
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 GRACE = 90 * 1_000_000  # µs; see above
 DEADLINE = 20 * 1_000_000  # µs of work in one call; the gateway gives up after 30 s
 _AT_ONCE = 25  # deletions in one BatchWriteItem
-_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # s, after answers that left deletions undone; the last one is repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +164,7 @@ class Erasure:
             waiting.extend(left)
             yield len(some) - len(left)
             if left:
-                self._pause(_PAUSES[min(pauses, len(_PAUSES) - 1)])
+                self._pause(PAUSES[min(pauses, len(PAUSES) - 1)])
             pauses = pauses + 1 if left else 0
 
     def _note(self, stream: str, update: str, number: int) -> dict[str, Any]:

@@ -12,13 +12,14 @@ changes the set too, so that it never misses a key, as an index, which follows t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from analytics.errors import Conflict, Unauthorized, Unavailable
-from analytics.store.client import cancellation_codes, translated
+from analytics.store.client import PAUSES, cancellation_codes, translated
 from analytics.store.record import KeyRecord, seconds
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 MAX_KEYS = 100  # of one stream; also what one BatchGetItem reads
 _TRUSTED_US = 30 * 1_000_000  # how long a record read from the table is believed: a revoked key works that long at most
 _MOST = 10_000  # records kept in memory
-_READS = 5  # of what a BatchGetItem left over, before the table counts as busy
 _GOOD = "attribute_exists(key_hash) AND attribute_not_exists(#status)"
 _UNEXPIRED = f"{_GOOD} AND (attribute_not_exists(expires_at) OR expires_at > :now)"
 
@@ -64,13 +64,14 @@ class KeyTable:
         hashes = self.stream_item(stream).get("hashes", {}).get("SS", [])
         asked: Any = {self.name: {"Keys": [self.key(key_hash) for key_hash in hashes], "ConsistentRead": True}}
         records: list[KeyRecord] = []
-        for _ in range(_READS if hashes else 0):
+        for pause in PAUSES if hashes else ():
             with translated():
                 answer = self.client.batch_get_item(RequestItems=asked)
             records += map(KeyRecord.of, answer["Responses"].get(self.name, []))
             asked = answer.get("UnprocessedKeys")
             if not asked:
                 return sorted(records, key=lambda record: (record.created_at, record.key_id))
+            time.sleep(pause)
         if hashes:
             raise Unavailable
         return records
