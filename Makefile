@@ -55,7 +55,7 @@ test-browser: setup  ## the web page in Chromium (Debian: apt-get install chromi
 	$(BIN)/python -m pytest -m browser tests/page
 
 test-containers: build $(AUDIT)  ## the built functions, in Lambda's emulator and in containers; the stack itself
-	$(BIN)/python -m pytest -m container tests/contract tests/deploy
+	$(BIN)/python -m pytest -m container tests/contract tests/deploy tests/client_middleware
 
 check: setup  ## lint, format, types, import floors, pinned requirements, the API's document
 	$(BIN)/ruff check .

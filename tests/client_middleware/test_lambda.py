@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from local.image import runtime_client
 from tests.client_middleware.conftest import CollectorProcess, wait_until
 from tests.client_middleware.lambda_event import event
+from tests.contract.targets import under_emulator
 
 ROOT = Path(__file__).parents[2]
-SAM = ROOT / ".venv-sam"
 
 
 class Sandbox:
@@ -155,77 +155,16 @@ def test_switched_off(sandbox: Callable[..., Sandbox], collector: CollectorProce
     wait_until(lambda: collector.requests == 1)
 
 
-def emulator() -> Path | None:
-    """Lambda's own runtime interface emulator, as SAM CLI brings it."""
-    if given := os.environ.get("AWS_LAMBDA_RIE"):
-        return Path(given)
-    machine = {"x86_64": "x86_64", "aarch64": "arm64"}.get(os.uname().machine, "none")
-    return next(SAM.glob(f"lib/python*/site-packages/samcli/local/rapid/aws-lambda-rie-{machine}"), None)
-
-
-def runtime_client() -> Path | None:
-    """The folder that has Lambda's runtime for this Python."""
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    folder = SAM / f"lib/{version}/site-packages"
-    return folder if (folder / "awslambdaric").is_dir() else None
-
-
-@contextmanager
-def emulated(rie: Path, runtime: Path, environment: dict[str, str]) -> Iterator[str]:
-    """The app in the emulator; the address to invoke it at."""
-    ports = [free_port(), free_port()]
-    # The runtime's folder comes last: everything else is to be this environment's.
-    start = (
-        f"import sys, runpy; sys.path.append({str(runtime)!r}); runpy.run_module('awslambdaric', run_name='__main__')"
-    )
-    process = subprocess.Popen(
-        [
-            rie,
-            "--log-level=error",
-            f"--runtime-interface-emulator-address=127.0.0.1:{ports[0]}",
-            f"--runtime-api-address=127.0.0.1:{ports[1]}",
-            sys.executable,
-            "-c",
-            start,
-            "tests.client_middleware.lambda_app.handler",
-        ],
-        cwd=ROOT,
-        env=os.environ | {"AWS_LAMBDA_FUNCTION_NAME": "app", "AWS_LAMBDA_FUNCTION_TIMEOUT": "10"} | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until(lambda: listens(ports[0]))
-        yield f"http://127.0.0.1:{ports[0]}/2015-03-31/functions/function/invocations"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def free_port() -> int:
-    """A port that nobody has."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-    return port
-
-
-def listens(port: int) -> bool:
-    """Whether somebody does."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-Emulated = Callable[[Path, Path, dict[str, str]], AbstractContextManager[str]]
-
-
+@pytest.mark.container
 def test_under_the_emulator(collector: CollectorProcess) -> None:
     """Under Lambda's own runtime and interface emulator each log is stored when its invocation has answered."""
-    rie, runtime = emulator(), runtime_client()
-    if rie is None or runtime is None:
-        pytest.skip("needs the emulator of aws-sam-cli and awslambdaric, in .venv-sam")
-    settings = {"API_BASE": collector.url, "ANALYTICS_API_KEY": "good"}
-    with emulated(rie, runtime, settings) as address:
+    runtime = runtime_client(Path(sys.executable), f"{sys.version_info.major}.{sys.version_info.minor}")
+    # The runtime's folder comes last: everything else is to be this environment's.
+    start = f"import sys, runpy; sys.path.append('{runtime}'); runpy.run_module('awslambdaric', run_name='__main__')"
+    environment = os.environ | {"AWS_LAMBDA_FUNCTION_NAME": "app", "AWS_LAMBDA_FUNCTION_TIMEOUT": "10"}
+    environment |= {"API_BASE": collector.url, "ANALYTICS_API_KEY": "good"}
+    command = [sys.executable, "-c", start, "tests.client_middleware.lambda_app.handler"]
+    with under_emulator(command, ROOT, environment) as address:
         for number in range(1, 4):
             request = urllib.request.Request(address, json.dumps(event(number)).encode())  # noqa: S310
             with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310

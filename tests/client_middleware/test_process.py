@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.client_middleware.conftest import CollectorProcess, wait_until
-from tests.client_middleware.test_lambda import free_port, listens
+from tests.client_middleware.conftest import CollectorProcess
+from tests.contract.targets import await_listener, free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -138,7 +138,7 @@ def served(api_base: str, **environment: str) -> Iterator[tuple[subprocess.Popen
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: listens(port), 20)
+        await_listener(port)
         yield process, f"http://127.0.0.1:{port}/"
     finally:
         process.kill()

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -33,6 +33,8 @@ from local.routes import Routes
 from local.service import MADE_UP
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fastapi import FastAPI
 
     Client = httpx.Client | TestClient
@@ -93,7 +95,7 @@ def containers() -> Iterator[Client]:
         ensure_engine()
     except ImageError as error:
         lacking(str(error))
-    port, database_port = _free_port(), _free_port()
+    port, database_port = free_port(), free_port()
     with (
         started("local.sam", "--port", str(port), "--database-port", str(database_port)) as url,
         _client(url) as client,
@@ -137,10 +139,7 @@ def emulated(function: str, database: str, output: int | IO[bytes] = subprocess.
     python = interpreter.find(version)
     if python is None or built["Architecture"]["Default"] != host_architecture():
         lacking(f"what is built does not run here: Python {version}, {built['Architecture']['Default']}")
-    found = list(
-        (ROOT / ".venv-sam").glob(f"lib/*/site-packages/samcli/local/rapid/aws-lambda-rie-{host_architecture()}")
-    )
-    declared, port, inner = STACK.functions[function], _free_port(), _free_port()
+    declared = STACK.functions[function]
     environment = {
         **declared.environment,
         **MADE_UP,
@@ -153,11 +152,26 @@ def emulated(function: str, database: str, output: int | IO[bytes] = subprocess.
         "PYTHONPATH": os.pathsep.join(map(str, (BUILT / LAYER / "python", runtime_client(python, version)))),
         **more,
     }
-    command = [str(found[0]), "--log-level", "error", "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
-    command += ["--runtime-api-address", f"127.0.0.1:{inner}", str(python), "-m", "awslambdaric", "app.handler"]
-    with subprocess.Popen(command, cwd=BUILT / function, env=environment, stdout=output) as process:
+    command = [str(python), "-m", "awslambdaric", "app.handler"]
+    with under_emulator(command, BUILT / function, environment, output) as url:
+        yield url
+
+
+@contextmanager
+def under_emulator(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], output: int | IO[bytes] = subprocess.DEVNULL
+) -> Iterator[str]:
+    """A runtime that is started so, under Lambda's runtime interface emulator; yields the URL of its invocations."""
+    sam = ROOT / ".venv-sam"
+    emulator = next(sam.glob(f"lib/*/site-packages/samcli/local/rapid/aws-lambda-rie-{host_architecture()}"), None)
+    if emulator is None:
+        lacking("the emulator that comes with SAM CLI is not there: run `make build`")
+    port, inner = free_port(), free_port()
+    start = [str(emulator), "--log-level", "error", "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
+    start += ["--runtime-api-address", f"127.0.0.1:{inner}", *command]
+    with subprocess.Popen(start, cwd=folder, env=environment, stdout=output) as process:
         try:
-            _listens(port)
+            await_listener(port)
             yield f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
         finally:
             process.terminate()
@@ -195,14 +209,16 @@ def _client(url: str) -> httpx.Client:
     return httpx.Client(base_url=url, trust_env=False, timeout=60)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on loopback that nobody has."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
 
 
-def _listens(port: int) -> None:
+def await_listener(port: int) -> None:
+    """Return when somebody listens on a port of loopback."""
     late = time.monotonic() + START_S
     while not _answers(port):
         assert time.monotonic() < late, f"nothing listens on port {port}"
