@@ -18,7 +18,6 @@ import contextlib
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ import httpx
 
 from bench.load import Account, Caller, Shop, every, missing_and_double, running
 from bench.storm import Chance, Fault, InTurn, Storm
+from local.address import free_port
 
 ROOT = Path(__file__).parent.parent
 START_S = 60.0  # s that a process may take until it serves
@@ -51,9 +51,7 @@ class Process:
     """`python -m local …` on a port that it keeps; killed and started anew as often as one likes."""
 
     def __init__(self, log: Path, command: str, *arguments: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self._command = [sys.executable, "-m", "local", command, "--port", str(port), *arguments]
         self._log = log
         self._process: subprocess.Popen[str] | None = None

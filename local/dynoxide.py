@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from local.address import free_port
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = "@dynoxide/linux-x64"
 VERSION = "1.2.1"
@@ -31,7 +33,7 @@ class NotHere(Exception):
 @contextmanager
 def dynoxide() -> Iterator[str]:
     """Run dynoxide in memory on a free loopback port; yields its URL. Raises NotHere."""
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(  # noqa: S603
         [_binary(), "serve", "--host", "127.0.0.1", "--port", str(port)],
         stdin=subprocess.DEVNULL,
@@ -67,13 +69,6 @@ def _binary() -> Path:
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         raise NotHere(f"npm could not bring {PACKAGE}@{VERSION}: {error}") from error
     return CACHE / "node_modules" / PACKAGE / "dynoxide"
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:

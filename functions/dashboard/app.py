@@ -223,7 +223,7 @@ def _microseconds(milliseconds: float | None) -> int | None:
 
 
 def fold_on_schedule(service: Service) -> dict[str, int]:
-    """Store what is not in a rollup yet, of all streams, so that no raw log expires before it is folded."""
+    """Store, of all streams, what nobody has for most of a day, so that no raw log expires before it is folded."""
     streams, now = list(service.keys.streams()), service.now()
     # A run may end before it is through: each stream gets its turn. All that start from one snapshot (SnapStart) share
     # Python's own random state, and would take the same turns every time.

@@ -160,7 +160,9 @@ def test_under_the_emulator(collector: CollectorProcess) -> None:
     """Under Lambda's own runtime and interface emulator each log is stored when its invocation has answered."""
     runtime = runtime_client(Path(sys.executable), f"{sys.version_info.major}.{sys.version_info.minor}")
     # The runtime's folder comes last: everything else is to be this environment's.
-    start = f"import sys, runpy; sys.path.append('{runtime}'); runpy.run_module('awslambdaric', run_name='__main__')"
+    start = (
+        f"import sys, runpy; sys.path.append({str(runtime)!r}); runpy.run_module('awslambdaric', run_name='__main__')"
+    )
     environment = os.environ | {"AWS_LAMBDA_FUNCTION_NAME": "app", "AWS_LAMBDA_FUNCTION_TIMEOUT": "10"}
     environment |= {"API_BASE": collector.url, "ANALYTICS_API_KEY": "good"}
     command = [sys.executable, "-c", start, "tests.client_middleware.lambda_app.handler"]

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from local.address import free_port
 from tests.client_middleware.conftest import CollectorProcess
-from tests.contract.targets import await_listener, free_port
+from tests.contract.targets import await_listener
 
 ROOT = Path(__file__).parents[2]
 

@@ -26,6 +26,7 @@ from functions.dashboard.app import create_app as create_dashboard
 from functions.ingest.app import create_app as create_ingest
 from functions.keys.app import create_app as create_keys
 from local import interpreter, template
+from local.address import free_port
 from local.build import BUILT, LAYER, ROOT, host_architecture
 from local.event import Request, to_event, to_response
 from local.image import ImageError, ensure_engine, runtime_client
@@ -207,14 +208,6 @@ class Emulated(httpx.BaseTransport):
 
 def _client(url: str) -> httpx.Client:
     return httpx.Client(base_url=url, trust_env=False, timeout=60)
-
-
-def free_port() -> int:
-    """A port on loopback that nobody has."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def await_listener(port: int) -> None:

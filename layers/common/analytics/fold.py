@@ -114,9 +114,9 @@ class _Window:
 def fold_all(table: Table, streams: Iterable[str], clock: Callable[[], int], until: int) -> dict[str, int]:
     """Store the tails of streams that are due, one after the other, as long as the clock (in µs) is not past `until`.
 
-    Answers how many streams are folded now, all or but for what is not due, how many are left for the next run, which
-    need not begin with the same ones (it is for the caller to mix them), and the age in seconds of the oldest log in
-    those: 0 where none is left.
+    Answers how many streams need nothing more for now, how many are left for the next run, which need not begin with
+    the same ones (it is for the caller to mix them), and the age in seconds of the oldest log in those: 0 where none is
+    left.
     """
     done = left = 0
     received = now = clock()
