@@ -32,7 +32,7 @@ $(AUDIT): requirements-audit.txt $(STAMP)
 	@touch $@
 
 page: setup  ## bring the page's chart library from npm, where there is npm
-	@$(BIN)/python -m local.vendor
+	@$(BIN)/python -m local.tools.vendor
 
 demo: page  ## a sample app, real traffic, its dashboard (ONCE=1: show it and exit)
 	@$(BIN)/python -m local demo $(if $(ONCE),--once)
@@ -41,17 +41,17 @@ serve: page  ## the service on port 3000, data kept in .data
 	@$(BIN)/python -m local serve --data .data
 
 build: page $(SAM)  ## sam build, compiled and trimmed, in .aws-sam (RUNTIME=3.12 ARCH=arm64 SNAPSTART=1)
-	@$(BIN)/python -m local.build $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(ARCH),--architecture $(ARCH)) $(if $(SNAPSTART),--snapstart)
+	@$(BIN)/python -m local.tools.build $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(ARCH),--architecture $(ARCH)) $(if $(SNAPSTART),--snapstart)
 
 sam-local: build  ## the built functions in containers, on port 3000 (needs a Docker engine)
-	@$(BIN)/python -m local.sam
+	@$(BIN)/python -m local.tools.sam
 
 test: page  ## every test that needs neither Docker nor a browser
 	$(BIN)/python -m pytest -m "not container and not browser"
 
 test-browser: setup  ## the web page in Chromium (Debian: apt-get install chromium; needs npm)
 	@npm ci --silent
-	@$(BIN)/python -m local.vendor --strict
+	@$(BIN)/python -m local.tools.vendor --strict
 	$(BIN)/python -m pytest -m browser tests/page
 
 test-containers: build $(AUDIT)  ## the built functions, in Lambda's emulator and in containers; the stack itself
@@ -62,8 +62,8 @@ check: setup  ## lint, format, types, import floors, pinned requirements, the AP
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m local.requirements --check
-	$(BIN)/python -m local.openapi --check
+	$(BIN)/python -m local.tools.requirements --check
+	$(BIN)/python -m local.tools.openapi --check
 	@! command -v npm >/dev/null || { npm ci --silent && npm run --silent check; }
 
 format: setup  ## let ruff put the code in order
@@ -71,7 +71,7 @@ format: setup  ## let ruff put the code in order
 	$(BIN)/ruff format .
 
 compile: setup  ## pin requirements anew from pyproject.toml
-	$(BIN)/python -m local.requirements
+	$(BIN)/python -m local.tools.requirements
 
 bench: setup  ## measure ingest and dashboard, each beside SQLite
 	$(BIN)/python -W ignore -m bench.ingest
@@ -82,7 +82,7 @@ bench-middleware: setup  ## what tracking adds to a request, beside its peers (i
 	$(BIN)/python -m bench.middleware
 
 screenshot: page  ## take the README's picture of the page
-	$(BIN)/python -m local.screenshot
+	$(BIN)/python -m local.tools.screenshot
 
 clean:  ## remove what the chores made
 	rm -rf $(VENV) .venv-* .aws-sam dist node_modules functions/dashboard/static/vendor .mypy_cache .pytest_cache .ruff_cache .hypothesis

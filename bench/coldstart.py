@@ -24,12 +24,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from local import interpreter, template
-from local.build import BUILT, LAYER, ROOT, BuildError, build, host_architecture, size
-from local.dynamodb import DatabaseServer
-from local.event import Request, to_event
+from local import template
+from local.database.dynamodb import DatabaseServer
+from local.database.tables import create_missing
+from local.gateway.event import Request, to_event
 from local.service import MADE_UP
-from local.tables import create_missing
+from local.tools import interpreter
+from local.tools.build import BUILT, LAYER, ROOT, BuildError, build, host_architecture, size
 
 RUNS = 9
 BAR_MS = 280  # of imports, application and client on 3.13, on the idle machine on which

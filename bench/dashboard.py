@@ -23,13 +23,13 @@ from itertools import islice
 from typing import Any
 
 from analytics.batch import Batch
-from analytics.model import isoformat
+from analytics.times import isoformat
 from analytics.web import Service
 from bench.logs import DAYS, START, logs
 from bench.prices import PRICES
 from bench.stack import STREAM, InstantClient, event, local_service, service_over
 from functions.dashboard.app import create_app
-from local.dynoxide import NotHere, dynoxide
+from local.database.dynoxide import NotHere, dynoxide
 
 BATCH = 500
 SIZES = (10_000, 100_000, 1_000_000)

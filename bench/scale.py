@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
+from analytics.api_key import new_id
 from analytics.batch import Batch
-from analytics.bounds import bound
-from analytics.fold import DUE_US, LONG_TAIL, WORTH
-from analytics.key import new_id
-from analytics.store import LogTable, Rollup
-from analytics.summary import DAY, SECOND, Summary
+from analytics.store import LogTable
+from analytics.summary.fold import DUE_US, LONG_TAIL, WORTH
+from analytics.summary.limits import bound
+from analytics.summary.rollup import Rollup
+from analytics.summary.summary import Summary
+from analytics.times import DAY, SECOND
 from bench.limits import NEW_TABLE, PARTITION, PARTITION_READS, TABLE, Stack, Work, growth, run, spread, sustained
 from bench.logs import START, as_json, logs
 from bench.prices import (

@@ -30,7 +30,7 @@ import httpx
 
 from bench.load import Account, Caller, Shop, every, missing_and_double, running
 from bench.storm import Chance, Fault, InTurn, Storm
-from local.address import free_port
+from local.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 START_S = 60.0  # s that a process may take until it serves

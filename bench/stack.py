@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 from moto import mock_aws
 
-from analytics import key
+from analytics import api_key
 from analytics.settings import Settings
 from analytics.store import KeyRecord, KeyTable, LogTable
 from analytics.store.client import connect
 from analytics.web import Service
 from bench.prices import item_bytes, read_units
 from local import template
-from local.dynamodb import DatabaseServer
-from local.tables import create_missing
+from local.database.dynamodb import DatabaseServer
+from local.database.tables import create_missing
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-KEY = key.generate()
+KEY = api_key.generate()
 STREAM = "bench"
 PAGE = 1_000_000  # bytes that DynamoDB reads for one answer
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
@@ -105,7 +105,7 @@ def moto_service() -> Iterator[Service]:
         for table in template.read(TEMPLATE).tables:
             client.create_table(**table.create)
         service = service_over(client)
-        service.keys.add(KeyRecord(key.hashed(KEY), "1", STREAM, "full", 0))
+        service.keys.add(KeyRecord(api_key.hashed(KEY), "1", STREAM, "full", 0))
         yield service
 
 
@@ -119,7 +119,7 @@ def local_service(url: str | None = None) -> Iterator[tuple[Service, Callable[[d
         os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = url
         client = connect()
         service = service_over(client)
-        service.keys.add(KeyRecord(key.hashed(KEY), "1", STREAM, "full", 0))
+        service.keys.add(KeyRecord(api_key.hashed(KEY), "1", STREAM, "full", 0))
         table = service.settings.logs_table
         yield service, lambda item: client.put_item(TableName=table, Item=item)
         del os.environ["AWS_ENDPOINT_URL_DYNAMODB"]

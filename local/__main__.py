@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local import template
-from local.address import AddressError
-from local.dynamodb import DatabaseServer
-from local.journal import JournalError
+from local.database.dynamodb import DatabaseServer
+from local.database.journal import JournalError
+from local.database.tables import TablesError, create_missing
+from local.ports import AddressError
 from local.service import MADE_UP, TEMPLATE, ServiceError, service
-from local.tables import TablesError, create_missing
 from local.template import TemplateError
 
 if TYPE_CHECKING:
@@ -86,7 +86,9 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from local.demo import demonstration  # here, for its HTTP client and its tables double the start-up time of `serve`
+    from local.demo.demo import (
+        demonstration,  # here, for its HTTP client and its tables double the start-up time of `serve`
+    )
 
     with demonstration(options.port, options.requests, options.data) as complete:
         if not options.once:

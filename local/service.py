@@ -15,10 +15,10 @@ import boto3
 import uvicorn
 
 from local import template
-from local.address import listen, url
-from local.dynamodb import DatabaseServer
-from local.gateway import Gateway
-from local.tables import create_missing
+from local.database.dynamodb import DatabaseServer
+from local.database.tables import create_missing
+from local.gateway.server import Gateway
+from local.ports import listen, url
 
 if TYPE_CHECKING:
     import socket

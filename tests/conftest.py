@@ -20,8 +20,8 @@ from analytics.web import Service
 from functions.dashboard.app import create_app as create_dashboard
 from functions.ingest.app import create_app as create_ingest
 from functions.keys.app import create_app as create_keys
-from local.dynoxide import NotHere, dynoxide
-from tests.engines import STACK, Engine
+from local.database.dynoxide import NotHere, dynoxide
+from tests.support.engines import STACK, Engine
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -17,17 +17,17 @@ from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from analytics import metric
-from analytics.answer import Question, Source, answer, compared, first_receipt
-from analytics.cursor import Cursor
+from analytics import emf
 from analytics.errors import NotFound
-from analytics.export import Row, row, to_csv, to_ndjson
-from analytics.filter import Filter
-from analytics.fold import fold_all
-from analytics.model import Address, isoformat
+from analytics.query.answer import Question, Source, answer, compared, first_receipt
+from analytics.query.cursor import Cursor
+from analytics.query.export import Row, row, to_csv, to_ndjson
+from analytics.query.filter import Filter
+from analytics.query.ranges import Period, Range, parse_range
+from analytics.schema import Address
 from analytics.store import KeyRecord
-from analytics.summary import SECOND
-from analytics.timeline import Period, Range, parse_range
+from analytics.summary.fold import fold_all
+from analytics.times import SECOND, isoformat
 from analytics.web import Service, application, authorized
 
 SCHEDULE_US = 20 * SECOND  # of folding in one scheduled run; the function ends after 29 s
@@ -230,7 +230,7 @@ def fold_on_schedule(service: Service) -> dict[str, int]:
     random.SystemRandom().shuffle(streams)
     done = fold_all(service.logs, streams, service.now, now + SCHEDULE_US)
     figures = {"OldestUnfoldedAge": (done["oldest_age"], "Seconds"), "StreamsLeft": (done["left"], "Count")}
-    sys.stdout.write(metric.line({"Table": service.settings.logs_table}, figures, now))  # the template alarms on them
+    sys.stdout.write(emf.line({"Table": service.settings.logs_table}, figures, now))  # the template alarms on them
     return done
 
 

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 
 from analytics.batch import Batch, Counts
 from analytics.errors import Invalid, Problem
-from analytics.model import MAX_AHEAD_US, Log, parse_batch, parse_log, refusals
+from analytics.schema import MAX_AHEAD_US, Log, parse_batch, parse_log, refusals
 from analytics.store import KeyRecord
 from analytics.web import Service, application, authorized, read_body
 

@@ -12,11 +12,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from analytics import key
+from analytics import api_key
 from analytics.errors import Invalid, NotFound, Problem, Unauthorized
-from analytics.model import isoformat
 from analytics.store import KeyRecord
 from analytics.store.erasure import Erasure
+from analytics.times import isoformat
 from analytics.web import Service, api_key_header, application, authorized, read_body
 
 MAX_GRACE = 30 * 86_400  # seconds
@@ -89,7 +89,7 @@ def create_app(service: Service) -> FastAPI:
         if by is None and asked.scope != "full":
             reason = "Input should be full where no key is sent: a new stream without a full key could not be managed"
             raise Invalid("The request is not valid", [Problem(None, "scope", reason)])
-        stream, now = by.stream if by else key.new_id(), service.now()
+        stream, now = by.stream if by else api_key.new_id(), service.now()
         secret, record = _new(stream, asked.scope, asked.name, now)
         service.keys.add(record, by, now)
         return JSONResponse(_shown(secret, record), 201, _NOT_STORED)
@@ -152,8 +152,8 @@ async def _read(request: Request, kind: type[_Body]) -> _Body:
 
 
 def _new(stream: str, scope: str, name: str | None, now: int) -> tuple[str, KeyRecord]:
-    secret = key.generate()
-    return secret, KeyRecord(key.hashed(secret), key.new_id(), stream, scope, now, name=name)
+    secret = api_key.generate()
+    return secret, KeyRecord(api_key.hashed(secret), api_key.new_id(), stream, scope, now, name=name)
 
 
 def _other(service: Service, by: KeyRecord, key_id: str) -> KeyRecord:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.batch import Batch
-from analytics.model import Log
+from analytics.schema import Log
 from tests.analytics import strategies
 from tests.conftest import NOON
 

@@ -23,7 +23,7 @@ from bench.scale import (
     tail_bytes,
     view,
 )
-from tests.engines import ROOT, STACK
+from tests.support.engines import ROOT, STACK
 
 WORK = Work(units=10, seconds=0.02)
 

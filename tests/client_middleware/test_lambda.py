@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from local.image import runtime_client
+from local.tools.image import runtime_client
 from tests.client_middleware.conftest import CollectorProcess, wait_until
 from tests.client_middleware.lambda_event import event
 from tests.contract.targets import under_emulator

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from local.address import free_port
+from local.ports import free_port
 from tests.client_middleware.conftest import CollectorProcess
 from tests.contract.targets import await_listener
 

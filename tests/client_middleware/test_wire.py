@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.model import MAX_BODY, MAX_DURATION_MS, MAX_LOGS, OLDEST_US, parse_batch
+from analytics.schema import MAX_BODY, MAX_DURATION_MS, MAX_LOGS, OLDEST_US, parse_batch
 from client_middleware import wire
 from client_middleware.buffer import Row
 from client_middleware.wire import Encoder, more

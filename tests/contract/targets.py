@@ -25,13 +25,14 @@ from analytics.web import Service
 from functions.dashboard.app import create_app as create_dashboard
 from functions.ingest.app import create_app as create_ingest
 from functions.keys.app import create_app as create_keys
-from local import interpreter, template
-from local.address import free_port
-from local.build import BUILT, LAYER, ROOT, host_architecture
-from local.event import Request, to_event, to_response
-from local.image import ImageError, ensure_engine, runtime_client
-from local.routes import Routes
+from local import template
+from local.gateway.event import Request, to_event, to_response
+from local.gateway.routes import Routes
+from local.ports import free_port
 from local.service import MADE_UP
+from local.tools import interpreter
+from local.tools.build import BUILT, LAYER, ROOT, host_architecture
+from local.tools.image import ImageError, ensure_engine, runtime_client
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +90,7 @@ def emulator() -> Iterator[Client]:
 
 @contextmanager
 def containers() -> Iterator[Client]:
-    """`python -m local.sam`: the built functions in containers, behind `sam local start-api`."""
+    """`python -m local.tools.sam`: the built functions in containers, behind `sam local start-api`."""
     if not (BUILT / "template.yaml").is_file():
         lacking("nothing is built: run `make build`")
     try:
@@ -98,7 +99,7 @@ def containers() -> Iterator[Client]:
         lacking(str(error))
     port, database_port = free_port(), free_port()
     with (
-        started("local.sam", "--port", str(port), "--database-port", str(database_port)) as url,
+        started("local.tools.sam", "--port", str(port), "--database-port", str(database_port)) as url,
         _client(url) as client,
     ):
         yield client

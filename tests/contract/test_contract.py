@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from analytics import key
+from analytics import api_key
 from tests.contract.conftest import Api
 from tests.functions.wire import ACCEPTED, UNAUTHORIZED, batch, log, row
 
@@ -66,7 +66,7 @@ def test_keys_make_keys(api: Api) -> None:
 @pytest.mark.parametrize("route", KEYED)
 def test_without_a_good_key_nothing_is_told(api: Api, route: str) -> None:
     """None, a mistyped one, and one that nobody was given: the same answer."""
-    for headers in ({}, {"X-API-Key": api.key[:-1] + "_"}, {"X-API-Key": key.generate()}):
+    for headers in ({}, {"X-API-Key": api.key[:-1] + "_"}, {"X-API-Key": api_key.generate()}):
         answer = api.call(*route.split(), headers=headers)
         assert (answer.status_code, answer.json()) == (401, UNAUTHORIZED)
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from local.demo import sample_app
-from local.traffic import plan, send
+from local.demo.demo import sample_app
+from local.demo.traffic import plan, send
 from tests.contract.conftest import TARGETS, Api
 
 VISITS = 120

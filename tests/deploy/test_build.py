@@ -8,8 +8,8 @@ import subprocess
 import pytest
 import yaml
 
-from local import interpreter
-from local.build import BUILT, LAYER, size
+from local.tools import interpreter
+from local.tools.build import BUILT, LAYER, size
 
 pytestmark = [
     pytest.mark.container,

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from analytics import key
-from local.build import BUILT
-from local.event import Request, to_event
+from analytics import api_key
+from local.gateway.event import Request, to_event
+from local.tools.build import BUILT
 from tests.contract.targets import INVOKE_S, emulated, started
 
 pytestmark = [
@@ -55,7 +55,7 @@ def lines(log: Path) -> list[dict[str, Any]]:
 
 def test_a_failure_is_logged_with_its_request_and_no_secret(tmp_path: Path) -> None:
     """A table out of reach: a 503, and one line of JSON with level and request id; a refused call leaves no line."""
-    log, secret = tmp_path / "log", key.generate()
+    log, secret = tmp_path / "log", api_key.generate()
     with writing("IngestFunction", NOWHERE, log) as ask:
         refused = ask(asked("POST /track", X_API_Key=secret[:-1] + "_"))
         failed = ask(asked("POST /track", b"{}", X_API_Key=secret))
@@ -65,7 +65,7 @@ def test_a_failure_is_logged_with_its_request_and_no_secret(tmp_path: Path) -> N
     assert line["message"].startswith("The store is busy, try again: ")
     assert len(line["requestId"]) == 36
     assert secret not in log.read_text()
-    assert key.hashed(secret) not in log.read_text()
+    assert api_key.hashed(secret) not in log.read_text()
 
 
 def test_keys_and_tokens_are_in_no_line(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_keys_and_tokens_are_in_no_line(tmp_path: Path) -> None:
         ended = ask(asked("DELETE /key", X_API_Key=secret))
     assert (made["statusCode"], wrong["statusCode"], ended["statusCode"]) == (201, 401, 200)
     assert {(line["level"], line["logger"].split(".")[0]) for line in lines(log)} == {("INFO", "botocore")}
-    for hidden in (TOKEN, "guessed", "generate_key", secret, key.hashed(secret), secret[4:31]):
+    for hidden in (TOKEN, "guessed", "generate_key", secret, api_key.hashed(secret), secret[4:31]):
         assert hidden not in log.read_text()
 
 

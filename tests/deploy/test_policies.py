@@ -20,8 +20,8 @@ from functions.ingest.app import create_app as create_ingest
 from functions.keys.app import create_app as create_keys
 from local.template import _Loader
 from tests.conftest import SETTINGS, Clock, create_tables
-from tests.engines import ROOT
 from tests.functions.wire import batch, log
+from tests.support.engines import ROOT
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -15,9 +15,9 @@ import pytest
 import yaml
 from moto import mock_aws
 
-from analytics.metric import line
-from local.build import BUILT, SAM, settle
-from tests.engines import ROOT
+from analytics.emf import line
+from local.tools.build import BUILT, SAM, settle
+from tests.support.engines import ROOT
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -15,9 +15,9 @@ import httpx
 import pytest
 import uvicorn
 
-from analytics import fold
 from analytics.store import KeyTable, LogTable
 from analytics.store.client import connect
+from analytics.summary import fold
 from analytics.web import Service
 from bench.load import Account, Caller, Shop
 from bench.storm import InTurn, Met, Storm
@@ -25,18 +25,18 @@ from functions.dashboard.app import create_app as create_dashboard
 from functions.dashboard.app import fold_on_schedule
 from functions.ingest.app import create_app as create_ingest
 from functions.keys.app import create_app as create_keys
-from local.address import listen, url
-from local.dynamodb import DatabaseServer
-from local.dynoxide import NotHere, dynoxide
-from local.gateway import Gateway
-from local.tables import create_missing
+from local.database.dynamodb import DatabaseServer
+from local.database.dynoxide import NotHere, dynoxide
+from local.database.tables import create_missing
+from local.gateway.server import Gateway
+from local.ports import listen, url
 from tests.conftest import SETTINGS
-from tests.engines import STACK
+from tests.support.engines import STACK
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from local.gateway import Handler
+    from local.gateway.server import Handler
 
 READ_S = 0.25  # s that an answer of the database is waited for here, so that a storm of time-outs is a short one
 

@@ -12,14 +12,14 @@ import pytest
 from starlette.testclient import TestClient
 
 from analytics.errors import Unavailable
-from analytics.fold import GRACE_US
-from analytics.store import KeyTable, LogTable, Rollup
+from analytics.store import KeyTable, LogTable
 from analytics.store.client import connect
-from analytics.summary import Packed
+from analytics.summary.fold import GRACE_US
+from analytics.summary.rollup import Packed, Rollup
 from analytics.web import Service
 from bench.storm import MODEL, Fault, Storm
 from functions.keys.app import create_app
-from local.dynamodb import DatabaseServer
+from local.database.dynamodb import DatabaseServer
 from tests.conftest import SETTINGS
 
 if TYPE_CHECKING:

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from analytics import key
+from analytics import api_key
 from analytics.store import KeyTable, LogTable
 from analytics.web import Service
 from functions.dashboard.app import create_app as create_dashboard
 from functions.ingest.app import create_app as create_ingest
 from functions.keys.app import create_app as create_keys
-from local.event import Request, Response, to_event, to_response
-from local.routes import Routes
+from local.gateway.event import Request, Response, to_event, to_response
+from local.gateway.routes import Routes
 from tests.conftest import SETTINGS, Clock
-from tests.engines import STACK
 from tests.functions.wire import UNAUTHORIZED, batch, log
+from tests.support.engines import STACK
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -116,8 +116,8 @@ class Credentials:
         self.keys = {kind: made() for kind in ("revoked", "expired", "erasing", "grace", "full")}
         owner = made()
         self.keys |= {kind: made({"scope": kind}, **{"X-API-Key": owner}) for kind in ("read", "write")}
-        self.keys["unknown"] = key.generate()
-        self.keys["malformed"] = key.hashed(self.keys["full"])  # whoever sees the table has no key by that
+        self.keys["unknown"] = api_key.generate()
+        self.keys["malformed"] = api_key.hashed(self.keys["full"])  # whoever sees the table has no key by that
         self.keys["mistyped"] = self.keys["full"][:-1] + ("x" if self.keys["full"][-1] != "x" else "y")
         assert front.call("DELETE", "/key", self.headers("revoked")).status == 200
         assert front.call("POST", "/rotate_key", self.headers("expired"), {"grace_seconds": 1}).status == 201
@@ -212,7 +212,7 @@ def test_ten_thousand_wrong_keys_cost_little_and_change_nothing(
     path, seen = "/raw_logs", Counter[str]()
     with operations(dynamodb) as made:
         for number in range(10_000):
-            wrong = key.generate()
+            wrong = api_key.generate()
             if number % 10:
                 wrong = (wrong[:-2] + wrong[-1] + wrong[-2], wrong[:-1], wrong * 50, f"{number:064x}")[number % 4]
             answer = front.call("GET", path, {"X-API-Key": wrong})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from analytics import key
+from analytics import api_key
 from analytics.store import KeyRecord, LogTable
 from analytics.web import Service
 from tests.conftest import NOON, Api, Clock, shared_client
@@ -518,7 +518,7 @@ def test_a_question_that_makes_no_sense_is_refused(api: Api) -> None:
 @pytest.mark.parametrize("path", ["/dashboard", "/raw_logs"])
 def test_without_a_good_key_nothing_is_shown(api: Api, path: str) -> None:
     """Missing, malformed and unknown keys are one and the same, and come before a question that makes no sense."""
-    for text in (None, "", "wrong", key.generate(), api.key.lower()):
+    for text in (None, "", "wrong", api_key.generate(), api.key.lower()):
         headers = {} if text is None else {"X-API-Key": text}
         answer = api.request("GET", f"{path}?start_date=2025-11-24", headers=headers)
         assert (answer.status_code, answer.json()) == (401, UNAUTHORIZED)
@@ -528,8 +528,8 @@ def test_a_key_does_what_its_scope_says(api: Api, service: Service) -> None:
     """One that writes cannot read, one that reads cannot write: 403, in one sentence."""
     expected = {"read": (200, 200, 403, 403), "write": (403, 403, 200, 200), "full": (200, 200, 200, 200)}
     for scope, statuses in expected.items():
-        api.key = key.generate()
-        service.keys.add(KeyRecord(key.hashed(api.key), key.new_id(), "stream", scope, NOON))
+        api.key = api_key.generate()
+        service.keys.add(KeyRecord(api_key.hashed(api.key), api_key.new_id(), "stream", scope, NOON))
         answers = (
             api.get("/dashboard"),
             api.get("/raw_logs"),
@@ -543,8 +543,8 @@ def test_a_key_does_what_its_scope_says(api: Api, service: Service) -> None:
 
 def test_an_expired_key_is_no_key(api: Api, service: Service, clock: Clock) -> None:
     """The same 401 as any other."""
-    api.key = key.generate()
-    service.keys.add(KeyRecord(key.hashed(api.key), key.new_id(), "stream", "full", NOON, NOON + 10_000_000))
+    api.key = api_key.generate()
+    service.keys.add(KeyRecord(api_key.hashed(api.key), api_key.new_id(), "stream", "full", NOON, NOON + 10_000_000))
     assert api.get("/dashboard").status_code == 200
     clock.advance(10)
     answer = api.get("/dashboard")

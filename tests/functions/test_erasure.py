@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from analytics import key
+from analytics import api_key
 from analytics.store import KeyTable
 from analytics.web import Service
 from functions.dashboard.app import fold_on_schedule
@@ -38,7 +38,7 @@ def everything(client: DynamoDBClient) -> str:
 
 def stream_of(client: DynamoDBClient, secret: str) -> str:
     """The stream that a key opens."""
-    found = client.get_item(TableName=SETTINGS.keys_table, Key={"key_hash": {"S": key.hashed(secret)}})
+    found = client.get_item(TableName=SETTINGS.keys_table, Key={"key_hash": {"S": api_key.hashed(secret)}})
     return found["Item"]["stream"]["S"]
 
 
@@ -209,7 +209,7 @@ def test_only_a_full_key_erases(api: Api, scope: str) -> None:
 def test_no_key_is_added_to_a_stream_under_erasure(api: Api, service: Service, dynamodb: DynamoDBClient) -> None:
     """Not by another function that read the key just before: the transaction looks."""
     other = api.post("/generate_key").json()["api_key"]
-    record = service.keys.find(key.hashed(other), service.now())
+    record = service.keys.find(api_key.hashed(other), service.now())
     assert record is not None
     late = KeyTable(dynamodb, SETTINGS.keys_table)
     erase(api)

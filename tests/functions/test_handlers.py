@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analytics.settings import MissingSetting
-from local.event import Request, to_event, to_response
-from tests.engines import STACK
+from local.gateway.event import Request, to_event, to_response
 from tests.functions.wire import ACCEPTED, UNAUTHORIZED, batch, count, log, row
+from tests.support.engines import STACK
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

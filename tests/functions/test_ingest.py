@@ -16,13 +16,12 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from analytics.key import generate
-from analytics.model import MAX_BODY
+from analytics.api_key import generate
+from analytics.schema import MAX_BODY
 from analytics.store import LogTable
 from analytics.web import Service
 from functions.ingest.app import create_app
 from tests.conftest import SETTINGS, Api, Clock, shared_client
-from tests.engines import Engine
 from tests.functions.wire import (
     ACCEPTED,
     EMPTY_DELIVERY,
@@ -36,6 +35,7 @@ from tests.functions.wire import (
     send,
     stored,
 )
+from tests.support.engines import Engine
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -504,6 +504,7 @@ def test_a_body_may_come_compressed(api: Api, encoding: str) -> None:
         (zlib.compress(json.dumps(batch(log())).encode()), "deflate"),
         (json.dumps(batch(log())).encode(), "br"),
     ],
+    ids=["plain", "cut", "more", "empty", "noise", "deflate", "br"],
 )
 def test_a_broken_or_unknown_encoding_is_refused(
     api: Api, dynamodb: DynamoDBClient, content: bytes, encoding: str

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.testclient import TestClient
 
-from analytics import key
+from analytics import api_key
 from analytics.errors import Unauthorized
 from analytics.store import KeyRecord, KeyTable
 from analytics.web import Service
 from functions.keys.app import create_app
 from tests.conftest import NOON, SETTINGS, Api, Clock, shared_client
-from tests.engines import Engine
 from tests.functions.wire import UNAUTHORIZED, gzipped, log
+from tests.support.engines import Engine
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -60,8 +60,8 @@ def test_a_new_key_is_shown_once_and_stored_as_a_hash(service: Service, dynamodb
     assert set(body) == {"api_key", "key_id", "created_at"}
     assert body["created_at"] == "2025-11-24T12:00:00.000000Z"
     assert re.fullmatch(r"aak_[0-9A-Za-z]{33}", body["api_key"])
-    assert key.is_well_formed(body["api_key"])
-    key_hash = key.hashed(body["api_key"])
+    assert api_key.is_well_formed(body["api_key"])
+    key_hash = api_key.hashed(body["api_key"])
     item, stream = items(dynamodb)
     assert item == {
         "key_hash": {"S": key_hash},
@@ -136,7 +136,7 @@ def test_a_body_is_bounded(service: Service) -> None:
     assert generate(service, content=b" " * ((1 << 20) + 1)).status_code == 413
 
 
-@pytest.mark.parametrize("sent", ["wrong", "", key.generate()])
+@pytest.mark.parametrize("sent", ["wrong", "", api_key.generate()], ids=["wrong", "empty", "unknown"])
 def test_a_wrong_key_never_becomes_a_sign_up(service: Service, dynamodb: DynamoDBClient, sent: str) -> None:
     """Who means to add a key to their data does not get a new stream unawares."""
     answer = generate(service, headers={"X-API-Key": sent})
@@ -195,7 +195,7 @@ def test_keys_are_listed_without_their_secrets(api: Api, clock: Clock) -> None:
     assert answer.headers["cache-control"] == "no-store"
     for secret in (api.key, app["api_key"], page["api_key"]):
         assert secret not in answer.text
-        assert key.hashed(secret) not in answer.text
+        assert api_key.hashed(secret) not in answer.text
 
 
 def test_a_rotated_key_works_on_for_its_grace(api: Api, clock: Clock) -> None:
@@ -225,7 +225,7 @@ def test_a_key_in_its_grace_has_a_date_for_dynamodb(
     """A day where nothing is said; `ttl` is that second, for DynamoDB to remove the item."""
     answer = api.post("/rotate_key", **(sent if sent is not None else {"json": {"grace_seconds": grace}}))
     assert answer.status_code == 201
-    item = dynamodb.get_item(TableName=SETTINGS.keys_table, Key={"key_hash": {"S": key.hashed(api.key)}})["Item"]
+    item = dynamodb.get_item(TableName=SETTINGS.keys_table, Key={"key_hash": {"S": api_key.hashed(api.key)}})["Item"]
     assert item["expires_at"] == {"N": str(NOON + grace * 1_000_000)}
     assert item["ttl"] == {"N": str(NOON // 1_000_000 + grace)}
 
@@ -327,17 +327,17 @@ def test_a_revoked_key_is_unknown(api: Api, dynamodb: DynamoDBClient, clock: Clo
         assert (refused.status_code, refused.json()) == (401, UNAUTHORIZED)
     (listed,) = api.get("/keys", headers={"X-API-Key": spare["api_key"]}).json()
     assert (listed["key_id"], listed["scope"]) == (spare["key_id"], "full")
-    assert key.hashed(api.key) not in str(items(dynamodb))
+    assert api_key.hashed(api.key) not in str(items(dynamodb))
 
 
 def test_a_key_that_is_revoked_meanwhile_makes_no_key(service: Service) -> None:
     """The very transaction that would store a new key looks whether the old one is still good."""
     secret = generate(service).json()["api_key"]
-    record = service.keys.find(key.hashed(secret), NOON)
+    record = service.keys.find(api_key.hashed(secret), NOON)
     assert record is not None
     service.keys.remove(record)
     for expired in (record, replace(record, expires_at=NOON)):
-        new = KeyRecord(key.hashed(key.generate()), key.new_id(), record.stream, "full", NOON)
+        new = KeyRecord(api_key.hashed(api_key.generate()), api_key.new_id(), record.stream, "full", NOON)
         with pytest.raises(Unauthorized):
             service.keys.add(new, expired, NOON)
         with pytest.raises(Unauthorized):
@@ -393,7 +393,7 @@ def test_a_mistake_of_ours_shows_nothing_of_our_inside(service: Service) -> None
 def test_a_deleted_key_stops_working_within_thirty_seconds(api: Api, dynamodb: DynamoDBClient, clock: Clock) -> None:
     """A warm function believes what it read that long; then the answer is the 401 of any other key."""
     assert api.get("/dashboard").status_code == 200
-    dynamodb.delete_item(TableName=SETTINGS.keys_table, Key={"key_hash": {"S": key.hashed(api.key)}})
+    dynamodb.delete_item(TableName=SETTINGS.keys_table, Key={"key_hash": {"S": api_key.hashed(api.key)}})
     clock.advance(29.999)
     assert api.get("/dashboard").status_code == 200
     clock.advance(0.001)
@@ -403,9 +403,9 @@ def test_a_deleted_key_stops_working_within_thirty_seconds(api: Api, dynamodb: D
 
 def test_a_key_made_elsewhere_works(api: Api, service: Service) -> None:
     """What counts is the record in the table."""
-    secret = key.generate()
+    secret = api_key.generate()
     assert api.get("/dashboard", headers={"X-API-Key": secret}).status_code == 401
-    service.keys.add(KeyRecord(key.hashed(secret), key.new_id(), "stream", "full", NOON))
+    service.keys.add(KeyRecord(api_key.hashed(secret), api_key.new_id(), "stream", "full", NOON))
     assert api.get("/dashboard", headers={"X-API-Key": secret}).status_code == 200
 
 

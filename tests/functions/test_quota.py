@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from analytics import key
+from analytics import api_key
 from analytics.errors import TooMany
 from analytics.store import KeyTable
 from analytics.store.quota import Quota
 from analytics.web import Service
 from tests.conftest import NOON, SETTINGS, Api, Clock
-from tests.engines import Engine
 from tests.functions.wire import batch, log
+from tests.support.engines import Engine
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -109,7 +109,7 @@ def test_refused_calls_of_strangers_do_not_count(service: Service) -> None:
     """Nor those of a key with the wrong scope."""
     api = Api(limited(service, 1))
     read = api.post("/generate_key", json={"scope": "read"}).json()["api_key"]
-    for secret in (read, key.generate(), "x"):
+    for secret in (read, api_key.generate(), "x"):
         assert api.post("/track", json=log(), headers={"X-API-Key": secret}).status_code in (401, 403)
     assert tracked(api, 2) == [200, 429]
 

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from analytics.cursor import Cursor
-from analytics.export import COLUMNS
+from analytics.query.cursor import Cursor
+from analytics.query.export import COLUMNS
 from analytics.web import Service
 from tests.conftest import NOON, Api, Clock
 from tests.functions.wire import log, row, send, stored

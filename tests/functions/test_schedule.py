@@ -10,14 +10,14 @@ from typing import cast
 import pytest
 
 from analytics.batch import Batch
-from analytics.fold import fold_all
-from analytics.model import Log
-from analytics.summary import SECOND
+from analytics.schema import Log
+from analytics.summary.fold import fold_all
+from analytics.times import SECOND
 from analytics.web import Service
 from functions.dashboard.app import fold_on_schedule
-from tests import naive
 from tests.analytics import strategies
 from tests.conftest import NOON, SETTINGS, Api, Clock
+from tests.support import reference
 
 HOUR = 3600 * SECOND
 
@@ -95,7 +95,7 @@ def test_a_stream_is_folded_once_a_day_however_often_a_run_looks(service: Servic
         assert newest
         ends.append(newest.until)
     assert len(set(ends)) == 3
-    looked = [naive.moment(NOON + hours * HOUR - 60 * SECOND).isoformat()[:19] for hours in (1, 21, 41)]
+    looked = [reference.moment(NOON + hours * HOUR - 60 * SECOND).isoformat()[:19] for hours in (1, 21, 41)]
     assert [end[:19] for end in sorted(set(ends))] == looked
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.engines import ROOT, STACK
+from tests.support.engines import ROOT, STACK
 
 ASK = """
 import gc

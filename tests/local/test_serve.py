@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from local.__main__ import main
-from local.tables import create_missing
+from local.database.tables import create_missing
 from local.template import Table, read
 from tests.local.conftest import ROOT, STACK, Local
 

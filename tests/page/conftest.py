@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from local.screenshot import CHROMIUM, FLAGS
-from tests.page.desk import Account, Reader, Readers, Server
+from local.tools.screenshot import CHROMIUM, FLAGS
+from tests.support.browser import Account, Reader, Readers, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page.desk import ROOT, Account, Reader, Readers, log, tile
+from tests.support.browser import ROOT, Account, Reader, Readers, log, tile
 
 pytestmark = pytest.mark.browser
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.desk import Reader
+from tests.support.browser import Reader
 
 pytestmark = pytest.mark.browser
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page.desk import Account, Reader, log, tile
+from tests.support.browser import Account, Reader, log, tile
 
 pytestmark = pytest.mark.browser
 

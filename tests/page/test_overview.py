@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import FloatRect, Page, expect
 
-from tests.page.desk import ZONE, Account, Reader, Readers, log, tile
+from tests.support.browser import ZONE, Account, Reader, Readers, log, tile
 
 pytestmark = pytest.mark.browser
 

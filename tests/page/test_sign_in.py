@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.desk import Account, Reader, Readers, Server, log, tile
+from tests.support.browser import Account, Reader, Readers, Server, log, tile
 
 pytestmark = pytest.mark.browser
 

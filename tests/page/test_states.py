@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page.desk import Account, Reader, Readers, Server, log, tile
+from tests.support.browser import Account, Reader, Readers, Server, log, tile
 
 pytestmark = pytest.mark.browser
 
@@ -115,6 +115,6 @@ def test_without_the_chart_library_every_number_is_in_a_table(reader: Reader, ac
     account.send(log(), log(status_code=500))
     reader.context.route("**/assets/uplot.*", lambda route: route.fulfill(status=404, body=""))
     page = reader.open(account=account)
-    expect(page.locator("#missing")).to_contain_text("python -m local.vendor")
+    expect(page.locator("#missing")).to_contain_text("python -m local.tools.vendor")
     expect(page.locator("#plot")).to_be_hidden()
     expect(page.locator("#series tbody tr").first.locator("td").first).to_have_text("2")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.vendor import FILES, ROOT, VendorError, copy, install
+from local.tools.vendor import FILES, ROOT, VendorError, copy, install
 
 
 def test_the_lock_pins_every_package_by_hash_and_names_no_host() -> None:

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from playwright.sync_api import Response, expect
 
-from local.screenshot import CHROMIUM
-from tests.page.desk import ROOT, Account, Reader, log, tile
+from local.tools.screenshot import CHROMIUM
+from tests.support.browser import ROOT, Account, Reader, log, tile
 
 pytestmark = pytest.mark.browser
 
@@ -48,9 +48,16 @@ def test_first_numbers_are_there_within_a_second(reader: Reader, account: Accoun
 
 
 def test_the_picture_for_the_readme_is_made_by_one_command(tmp_path: Path) -> None:
-    """`python -m local.screenshot` serves, stores, signs in and leaves a small PNG."""
+    """`python -m local.tools.screenshot` serves, stores, signs in and leaves a small PNG."""
     file = tmp_path / "docs" / "dashboard.png"
-    command = [sys.executable, "-m", "local.screenshot", str(file), "--chromium", os.environ.get("CHROMIUM", CHROMIUM)]
+    command = [
+        sys.executable,
+        "-m",
+        "local.tools.screenshot",
+        str(file),
+        "--chromium",
+        os.environ.get("CHROMIUM", CHROMIUM),
+    ]
     subprocess.run(command, check=True, timeout=90, cwd=ROOT)
     assert file.read_bytes().startswith(b"\x89PNG")
     assert 40_000 < file.stat().st_size < 250_000

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.security.front import Front, served
+from tests.support.raw_http import Front, served
 
 
 @pytest.fixture(scope="session")

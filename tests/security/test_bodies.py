@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 import uvicorn
 
-from analytics.model import MAX_BODY, MAX_PROBLEMS
-from local.gateway import CONCURRENCY, REQUEST_LIMIT, Gateway
+from analytics.schema import MAX_BODY, MAX_PROBLEMS
+from local.gateway.server import CONCURRENCY, REQUEST_LIMIT, Gateway
 from local.template import Function, Route
 from tests.functions.wire import batch, log
-from tests.security.front import HOST, Answer, Front, hung_up, read
+from tests.support.raw_http import HOST, Answer, Front, hung_up, read
 
 JSON = ("Content-Type", "application/json")
 LOG, BATCH = json.dumps(log()).encode(), json.dumps(batch(log())).encode()

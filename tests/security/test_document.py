@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import ROOT
-from tests.security.front import Front
+from tests.support.engines import ROOT
+from tests.support.raw_http import Front
 
 HERE = Path(__file__).parent
 LONGEST_S = 120

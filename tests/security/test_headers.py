@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from local.gateway import HEADER_LIMIT
+from local.gateway.server import HEADER_LIMIT
 from tests.functions.wire import UNAUTHORIZED, batch, log
-from tests.security.front import Answer, Front, encoded, hung_up, read
+from tests.support.raw_http import Answer, Front, encoded, hung_up, read
 
 
 @pytest.fixture(scope="module")

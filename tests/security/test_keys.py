@@ -1,7 +1,7 @@
 """Keys that are guessed, stolen from the table or long gone: what they cost, and what can be told from the answer.
 
 Who may call what, and 10,000 wrong keys in a row: `tests/functions/test_access.py`. What a table remembers of wrong
-keys: `tests/analytics/test_store_keys.py`.
+keys: `tests/analytics/store/test_keys.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import analytics
-from analytics import key
+from analytics import api_key
 from analytics.web import Service
 from tests.conftest import SETTINGS, Api, Clock
 from tests.functions.test_access import WITH_KEY, Credentials, Front
@@ -53,7 +53,7 @@ def test_unknown_revoked_and_expired_are_one_way_through_the_code(
     for kind in ("unknown", "revoked", "expired", "unknown", "revoked", "expired"):
         with recorded(dynamodb) as made:
             answer = front.right(method, path, credentials.headers(kind))
-        hashed = key.hashed(credentials.keys[kind])
+        hashed = api_key.hashed(credentials.keys[kind])
         assert sum(said.count(hashed) for _, said in made) == 1
         calls = tuple((name, said.replace(hashed, "#")) for name, said in made)
         seen.add((calls, answer.status, tuple(answer.response.headers), answer.response.body))
@@ -110,11 +110,11 @@ def test_wrong_keys_take_no_memory(service: Service, clock: Clock) -> None:
     front = Front(replace(service, settings=replace(SETTINGS, daily_quota=10)))
     lines = [("GET", "/dashboard"), ("POST", "/track"), ("POST", "/generate_key")]
     for method, path in lines:
-        front.right(method, path, {"X-API-Key": key.generate()})
+        front.right(method, path, {"X-API-Key": api_key.generate()})
     with remembered() as kept:
         for number in range(400):
             method, path = lines[number % 3]
-            assert front.right(method, path, {"X-API-Key": key.generate()}).status == 401
+            assert front.right(method, path, {"X-API-Key": api_key.generate()}).status == 401
     assert kept[0] < 16 * 1024
 
 
@@ -127,7 +127,7 @@ def test_a_caller_reads_and_writes_their_own_partition_only(
     """Whatever they ask: every call of the table of logs names the stream of their key, and none scans."""
     stranger = Api(service)
     send(stranger, *(log(endpoint=f"/{number}") for number in range(600)), batch_id="theirs")
-    stream = service.keys.find(key.hashed(api.key), service.now())
+    stream = service.keys.find(api_key.hashed(api.key), service.now())
     assert stream
     theirs = stranger.get("/raw_logs?limit=1").json()[0]["id"]
     with recorded(dynamodb) as made:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analytics import key
+from analytics import api_key
 from analytics.store import KeyTable, LogTable
 from analytics.web import Service
 from tests.conftest import Clock
 from tests.functions.test_access import KINDS, ROWS, Credentials
 from tests.functions.test_access import Front as Functions
 from tests.functions.wire import batch, log
-from tests.security.front import Front
+from tests.support.raw_http import Front
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -66,7 +66,7 @@ def test_nothing_that_was_sent_is_logged(
     logged = "\n".join(f"{record.getMessage()} {record.__dict__} {record.exc_text}" for record in caplog.records)
     assert MARK not in logged + caplog.text
     for secret in credentials.keys.values():
-        assert key.hashed(secret) not in logged + caplog.text
+        assert api_key.hashed(secret) not in logged + caplog.text
 
 
 def test_the_gateway_writes_no_line_for_a_call(front: Front) -> None:
@@ -76,7 +76,7 @@ def test_the_gateway_writes_no_line_for_a_call(front: Front) -> None:
     body = json.dumps(log(endpoint=f"/{MARK}")).encode()
     front.send("POST /track", ("X-API-Key", full), ("Content-Length", str(len(body))), body=body)
     for line in (f"GET /raw_logs?endpoint={MARK}", f"GET /dashboard?{MARK}=1", f"GET /{MARK}", f"GET /assets/{MARK}"):
-        for secret in (full, key.generate(), MARK):
+        for secret in (full, api_key.generate(), MARK):
             assert front.send(line, ("X-API-Key", secret), ("User-Agent", MARK)).status in (200, 401, 404, 422)
     front.exchange(f"GET /{MARK}\x00 HTTP/1.1\r\n\r\n".encode())
     written = front.printed().removeprefix(before)

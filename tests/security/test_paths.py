@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.functions.wire import log
-from tests.security.front import Front
+from tests.support.raw_http import Front
 
 STATIC = Path(__file__).parents[2] / "functions" / "dashboard" / "static"
 OUTSIDE = [

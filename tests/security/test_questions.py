@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from analytics.cursor import Cursor
-from analytics.model import MAX_PROBLEMS, isoformat
-from analytics.timeline import MAX_POINTS, Period
+from analytics.query.cursor import Cursor
+from analytics.query.ranges import MAX_POINTS, Period
+from analytics.schema import MAX_PROBLEMS
+from analytics.times import isoformat
 from analytics.web import Service
 from tests.conftest import NOON, Api, Clock
 from tests.functions.test_access import operations
 from tests.functions.wire import log, send
-from tests.security.front import Front
+from tests.support.raw_http import Front
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -119,7 +120,7 @@ def test_thousands_of_unknown_parameters_are_a_short_answer(api: Api, path: str)
     assert len(answer.json()["errors"]) == MAX_PROBLEMS
 
 
-# -- cursors (more of them in tests/functions/test_raw_logs.py and tests/analytics/test_cursor.py) ---------------------
+# -- cursors (more of them in tests/functions/test_raw_logs.py and tests/analytics/query/test_cursor.py) ---------------------
 
 
 def forged(plain: str) -> str:

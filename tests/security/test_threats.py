@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import ROOT
+from tests.support.engines import ROOT
 
 HERE = Path(__file__).parent
 TEXT = (ROOT / "SECURITY.md").read_text()

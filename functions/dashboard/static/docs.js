@@ -31,7 +31,7 @@ async function list() {
   fill(
     byId("reference"),
     h("h2", null, `${document_.info.title} ${document_.info.version}`),
-    h("p", { class: "soft" }, "A plain list: python -m local.vendor brings the interactive reference with npm."),
+    h("p", { class: "soft" }, "A plain list: python -m local.tools.vendor brings the interactive reference with npm."),
     ...operations,
   );
 }

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from pydantic_core import from_json
 
-from analytics.model import Log
+from analytics.schema import Log
 
 Cell = tuple[str, str, int]
 """Method, endpoint, status code."""

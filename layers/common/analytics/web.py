@@ -15,9 +15,9 @@ from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyHeader
 from starlette.exceptions import HTTPException
 
-from analytics import key
+from analytics import api_key
 from analytics.errors import ApiError, Forbidden, Invalid, Problem, TooLarge, Unauthorized
-from analytics.model import MAX_BODY, MAX_PROBLEMS
+from analytics.schema import MAX_BODY, MAX_PROBLEMS
 from analytics.settings import Settings
 from analytics.store import KeyRecord, KeyTable, LogTable
 from analytics.store.quota import Quota
@@ -78,10 +78,10 @@ def authorized(service: Service, scope: str, *, erasing: bool = False) -> Callab
     quota = Quota(scope)
 
     async def find(text: Annotated[str | None, Security(api_key_header)] = None) -> KeyRecord:
-        if text is None or not key.is_well_formed(text):
+        if text is None or not api_key.is_well_formed(text):
             raise Unauthorized
         now = service.now()
-        record = service.keys.find(key.hashed(text), now, fresh=scope == "full")
+        record = service.keys.find(api_key.hashed(text), now, fresh=scope == "full")
         if record is None or (record.erasing and not erasing):
             raise Unauthorized
         if not record.allows(scope):

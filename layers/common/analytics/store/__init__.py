@@ -1,7 +1,7 @@
 """The tables in DynamoDB: the only code that talks to AWS."""
 
 from analytics.store.keys import KeyTable
-from analytics.store.logs import LogTable, Rollup, Stored
+from analytics.store.logs import LogTable
 from analytics.store.record import KeyRecord
 
-__all__ = ["KeyRecord", "KeyTable", "LogTable", "Rollup", "Stored"]
+__all__ = ["KeyRecord", "KeyTable", "LogTable"]

@@ -4,7 +4,7 @@
     <stream id>   L#2026-11-24T00:30:00.123456Z#<batch id>   `d`: a packed batch
     <stream id>   B#<batch id>                               that a batch of this id is stored; expires after a day
     <stream id>   R#2026-11-24                               `r`, `s`: the summary of what was received that day, up to
-                                                             `until`; see `analytics.fold`
+                                                             `until`; see `analytics.summary.fold`
     <stream id>   S#2026-11-24#<digest>                      `s` of a rollup that is final and names this `digest`
 
 A batch and its `B#` item are written in one transaction, on condition that there is no such `B#` item yet: however
@@ -15,18 +15,17 @@ retention, summaries theirs.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from analytics.api_key import new_id
 from analytics.batch import Batch
-from analytics.key import new_id
-from analytics.model import isoformat, microseconds
 from analytics.store.client import cancellation_codes, translated
-from analytics.summary import Packed
+from analytics.summary.rollup import Packed, Rollup, Stored
+from analytics.times import isoformat
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,43 +36,6 @@ _REMEMBERED = 86_400  # seconds that a batch id is remembered
 _OUTLIVE = 30 * 86_400  # seconds that slots stay after their rollup: DynamoDB deletes within days, and in any order
 _ROLLUP = "#timestamp, #until, r, s, digest"
 _END = "L#~"  # after every batch: "~" sorts behind all digits
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A batch as it lies in the table."""
-
-    sort_key: str
-    batch: Batch
-
-    @property
-    def received(self) -> int:
-        """When it was received, in microseconds since 1970."""
-        return received_at(self.sort_key)
-
-
-@dataclass(frozen=True, slots=True)
-class Rollup:
-    """A stored summary: of what was received from the start of its window (a sort key's time) up to `until`.
-
-    The slots of its summary are read by `LogTable.slots`, where they are not in it.
-    """
-
-    window: str
-    until: str
-    packed: Packed
-    slots_digest: str | None = None  # of slots that are in an item of their own
-    slots: bytes | None = None  # in the rollup's own item
-
-    @property
-    def size(self) -> int:
-        """Bytes of what it holds itself."""
-        return len(self.packed.days) + len(self.slots or b"")
-
-
-def received_at(sort_key: str) -> int:
-    """The time of receipt in a sort key, in microseconds since 1970."""
-    return microseconds(datetime.fromisoformat(sort_key.split("#")[1]))
 
 
 class LogTable:

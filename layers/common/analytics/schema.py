@@ -1,0 +1,174 @@
+"""What a client may send: one log, one batch, and the limits of both.
+
+Validation runs inside pydantic-core, straight from the JSON bytes: with hundreds of logs in a body, a Python-level look
+at each field would cost more than everything else that ingest does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from typing import Annotated, NotRequired, cast
+
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic_core import ErrorDetails, PydanticCustomError, from_json
+from typing_extensions import TypedDict  # typing.TypedDict is refused by pydantic before Python 3.12
+
+from analytics.errors import Invalid, Problem, TooLarge
+from analytics.times import microseconds
+
+MAX_LOGS = 1_000  # in one batch
+MAX_BODY = 1 << 20  # bytes of a body, after decompression
+MAX_DURATION_MS = 86_400_000.0  # a day: a longer request than that is a mistake of unit
+MAX_AHEAD_US = 300 * 1_000_000  # a clock up to five minutes ahead of ours is believed
+MAX_PROBLEMS = 10  # that are told of one log, or of the rest of a batch: thousands would teach nobody more
+OLDEST_US = 1_543_622_400 * 1_000_000  # 2018-12-01, FastAPI's first month: older is a clock that was never set
+
+
+def _moment(value: object) -> int:
+    try:
+        at = microseconds(datetime.fromisoformat(cast("str", value)))
+    except (TypeError, ValueError):
+        raise PydanticCustomError("iso_8601", "Input should be an ISO 8601 date and time") from None
+    if at < OLDEST_US:
+        raise PydanticCustomError("too_old", "Input should not be before December 2018")
+    return at
+
+
+@lru_cache(maxsize=16_384)  # clients repeat: parsing an address takes some 3 µs, a hit 0.1
+def _address(text: str) -> str:
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        raise PydanticCustomError("ip_address", "Input should be an IPv4 or IPv6 address, or null") from None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(address)
+
+
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+_SINCE = {"type": "string", "format": "date-time", "pattern": "^(2018-12|2019|20[2-9]|2[1-9]|[3-9])"}  # OLDEST_US
+_EITHER = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+
+Moment = Annotated[int, PlainValidator(_moment), WithJsonSchema(_SINCE)]
+"""ISO 8601 in, microseconds since 1970 out; without an offset it is UTC."""
+Token = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,16}$")]
+"""A method as RFC 9110 (5.6.2) lets it be spelled, at most 16 characters."""
+Address = Annotated[str, Field(max_length=64, json_schema_extra=_EITHER), AfterValidator(_address)]
+"""An IPv4 or IPv6 address in its one canonical spelling: zone dropped, IPv4 inside IPv6 unwrapped."""
+
+
+class Log(TypedDict):
+    """One request, as a client reports it."""
+
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    created_at: Moment
+    method: Token
+    endpoint: Annotated[str, Field(min_length=1, max_length=512, pattern=_PRINTABLE)]
+    ip: NotRequired[Address | None]
+    process_time: Annotated[float, Field(ge=0, le=MAX_DURATION_MS, description="milliseconds")]
+    status_code: Annotated[int, Field(ge=100, le=599)]
+    weight: NotRequired[Annotated[int, Field(ge=1, le=1_000_000, description="requests this log stands for")]]
+    consumer: NotRequired[Annotated[str, Field(min_length=1, max_length=128, pattern=_PRINTABLE)] | None]
+    user_agent: NotRequired[Annotated[str, Field(min_length=1, max_length=256, pattern=_PRINTABLE)] | None]
+    path: NotRequired[Annotated[str, Field(min_length=1, max_length=512, pattern=_PRINTABLE)] | None]
+
+
+class Client(TypedDict):
+    """Who sends the batch: the library and the process it runs in."""
+
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    name: Annotated[str, Field(max_length=64)]
+    version: NotRequired[Annotated[str, Field(max_length=64)]]
+    instance: NotRequired[Annotated[str, Field(max_length=64)]]
+
+
+class Envelope(TypedDict):
+    """A batch of logs; `dropped` counts the requests that the client lost since its last batch, by reason."""
+
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    batch_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    client: NotRequired[Client | None]
+    dropped: NotRequired[
+        Annotated[
+            dict[Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")], Annotated[int, Field(ge=0, le=1_000_000_000)]],
+            Field(max_length=32, json_schema_extra={"additionalProperties": False}),
+        ]
+    ]
+    logs: Annotated[list[Log], Field(max_length=MAX_LOGS)]
+
+
+_one = TypeAdapter[Log](Log)
+_batch = TypeAdapter[Envelope](Envelope)
+
+
+def parse_log(body: bytes) -> Log:
+    """The log in a JSON body. Raises Invalid, with the problems found, the first MAX_PROBLEMS of them."""
+    try:
+        return _one.validate_json(body)
+    except ValidationError as error:
+        raise Invalid("The log is not valid", _problems(_details(error), in_batch=False)) from error
+
+
+def parse_batch(body: bytes) -> tuple[Envelope, list[Problem]]:
+    """The batch in a JSON body: its valid logs, and what is wrong with each of the others.
+
+    Raises Invalid when the body is no batch at all, TooLarge when it holds more than MAX_LOGS logs.
+    """
+    try:
+        return _batch.validate_json(body), []
+    except ValidationError as error:
+        details = _details(error)
+        problems = _problems(details, in_batch=True)
+        if any(each["type"] == "too_long" and each["loc"] == ("logs",) for each in details):
+            raise TooLarge(f"A batch holds at most {MAX_LOGS} logs") from error
+        if any(problem.index is None for problem in problems):
+            raise Invalid("The batch is not valid", problems) from error
+    refused = {problem.index for problem in problems}
+    envelope = from_json(body)
+    envelope["logs"] = [log for index, log in enumerate(envelope["logs"]) if index not in refused]
+    return _batch.validate_python(envelope), problems
+
+
+def _details(error: ValidationError) -> list[ErrorDetails]:
+    return error.errors(include_url=False, include_context=False, include_input=False)
+
+
+def _problems(details: list[ErrorDetails], *, in_batch: bool) -> list[Problem]:
+    told, problems = Counter[int | None](), list[Problem]()
+    for each in details:
+        problem = _problem(each, in_batch)
+        told[problem.index] += 1
+        if told[problem.index] <= MAX_PROBLEMS:
+            problems.append(problem)
+    return problems
+
+
+def _problem(error: ErrorDetails, in_batch: bool) -> Problem:
+    where = list(error["loc"])
+    index = None
+    if in_batch and len(where) > 1 and where[0] == "logs" and isinstance(where[1], int):
+        index, where = where[1], where[2:]
+    return Problem(index, ".".join(map(str, where))[:128] or None, error["msg"])
+
+
+def refusals(problems: Iterable[Problem]) -> Counter[str]:
+    """How many logs were refused, by reason: a log with several problems counts for the first of them."""
+    first = {problem.index: problem.field for problem in reversed(list(problems))}
+    return Counter(
+        "not_a_log" if field is None else f"invalid_{field}" if field in Log.__annotations__ else "unknown_field"
+        for field in first.values()
+    )
+
+
+def schema(kind: str) -> dict[str, object]:
+    """JSON Schema of what is accepted: `kind` is "log" or "batch"; nested types are in its own `$defs`."""
+    return (_one if kind == "log" else _batch).json_schema()

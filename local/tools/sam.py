@@ -1,0 +1,134 @@
+"""`python -m local.tools.sam`: the built functions in containers, by `sam local start-api`, over a local database.
+
+Containers reach the machine at the address of Docker's bridge, so that is where moto listens: not on the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+import yaml
+
+from local import template
+from local.database.dynamodb import DatabaseServer
+from local.database.tables import TablesError, create_missing
+from local.ports import AddressError
+from local.service import MADE_UP, TEMPLATE
+from local.tools.build import BUILT, ROOT, SAM
+from local.tools.image import ImageError, ensure_engine, ensure_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+START_S = 120  # s until the API answers; pulling or building an image is over by then
+STOP_S = 60  # s that `sam` gets to remove its containers
+HOST = "host.docker.internal"  # this machine, as samconfig.toml has containers call it
+
+
+class SamError(Exception):
+    """`sam local` can not start; one sentence."""
+
+
+@contextlib.contextmanager
+def sam_local(port: int = 3000, database_port: int = 5555) -> Iterator[subprocess.Popen[bytes]]:
+    """Serve the built stack in containers on a port of the loopback; yields the process of `sam` once it answers.
+
+    All that was started is stopped at the end of the `with` block. Raises SamError, ImageError, AddressError or
+    TablesError when it can not start.
+    """
+    if not (BUILT / "template.yaml").is_file():
+        raise SamError("nothing is built: run `make build` first")
+    built = yaml.safe_load((BUILT / "template.yaml").read_text())
+    ensure_engine()
+    ensure_image(built["Parameters"]["Runtime"]["Default"].removeprefix("python"))
+    with contextlib.ExitStack() as running:
+        database = running.enter_context(_database(database_port))
+        os.environ.update(MADE_UP)
+        create_missing(template.read(TEMPLATE).tables, database.url)
+        endpoint = f"DynamoEndpoint=http://{HOST}:{database.url.rpartition(':')[2]}"
+        command = [str(SAM), "local", "start-api", "--port", str(port), "--parameter-overrides", endpoint]
+        # A session of its own: a Ctrl-C is ours to handle, and SAM removes its containers on SIGTERM.
+        sam = subprocess.Popen(command, cwd=ROOT, env=_environment(), start_new_session=True)  # noqa: S603
+        running.callback(_stop, sam)
+        _await(sam, f"http://127.0.0.1:{port}/health")
+        yield sam
+
+
+def _database(port: int) -> DatabaseServer:
+    """A database where containers reach it. Where Docker runs in a machine of its own that is the loopback."""
+    inspect = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]
+    found = subprocess.run(inspect, capture_output=True, text=True, check=False)  # noqa: S603
+    gateway = found.stdout.strip() or "172.17.0.1"
+    try:
+        return DatabaseServer(gateway, port)
+    except AddressError as error:
+        if "in use" in str(error):
+            raise
+        return DatabaseServer("127.0.0.1", port)
+
+
+def _environment() -> dict[str, str]:
+    """This process's, without any credentials: SAM would look into them, and hand them to the functions."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    nothing = {"AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_CONFIG_FILE": os.devnull}
+    return kept | nothing | {"AWS_EC2_METADATA_DISABLED": "true", "SAM_CLI_TELEMETRY": "0"}
+
+
+def _await(sam: subprocess.Popen[bytes], url: str) -> None:
+    late = time.monotonic() + START_S
+    while time.monotonic() < late:
+        if sam.poll() is not None:
+            raise SamError(f"sam local ended with exit code {sam.returncode}")
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - http
+            body = answer.read()
+            if b'"status":"ok"' in body:
+                return
+            raise SamError(f"a function does not start: {body.decode(errors='replace')[:500]}")
+        time.sleep(0.1)
+    raise SamError(f"sam local did not answer within {START_S} s")
+
+
+def _stop(sam: subprocess.Popen[bytes]) -> None:
+    """Stop SAM, then what it leaves when stopped amid a request: containers that have our build mounted."""
+    sam.terminate()
+    try:
+        sam.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        sam.kill()
+        sam.wait()
+    for function in template.read(TEMPLATE).functions:
+        listed = ["docker", "ps", "--all", "--quiet", "--filter", f"volume={BUILT / function}"]
+        left = subprocess.run(listed, capture_output=True, text=True, check=False).stdout.split()  # noqa: S603
+        if left:
+            subprocess.run(["docker", "rm", "--force", *left], stdout=subprocess.DEVNULL, check=False)  # noqa: S603, S607
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until stopped; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m local.tools.sam", description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, default=3000, help="(default: %(default)s)")
+    parser.add_argument("--database-port", type=int, default=5555, help="(default: %(default)s)")
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with sam_local(options.port, options.database_port) as sam:
+            print(f"Serving on http://127.0.0.1:{options.port} from containers. Ctrl-C stops.", flush=True)
+            return sam.wait()
+    except (SamError, ImageError, AddressError, TablesError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

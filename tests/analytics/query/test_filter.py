@@ -1,0 +1,66 @@
+"""Filters choose logs by every condition at once."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics.batch import Batch
+from analytics.query.filter import Filter
+from analytics.query.ranges import Range
+from analytics.schema import Log
+from tests.analytics import strategies
+from tests.analytics.test_batch import rows
+from tests.conftest import NOON
+
+DAY = strategies.DAY
+filters = st.builds(
+    Filter,
+    range=st.builds(
+        Range,
+        st.none() | st.integers(NOON - 45 * DAY, NOON - 20 * DAY),
+        st.none() | st.integers(NOON - 20 * DAY, NOON + 5 * DAY),
+    ),
+    method=st.none() | st.sampled_from((*strategies.METHODS, "PATCH")),
+    endpoint=st.none() | st.sampled_from(strategies.ENDPOINTS),
+    endpoint_contains=st.none() | st.sampled_from(["/", "user", "ü", "nothing"]),
+    status_code=st.none() | st.sampled_from(strategies.STATUSES),
+    ip=st.none() | st.sampled_from(["10.0.0.1", "2001:db8::1", "192.0.2.1"]),
+    consumer=st.none() | st.sampled_from(["ann", "zoe"]),
+    shortest=st.none() | st.integers(0, 50_000_000),
+    longest=st.none() | st.integers(0, 90_000_000),
+)
+
+
+def wanted(log: dict[str, Any], by: Filter) -> bool:
+    """The same, said plainly for one log."""
+    duration = round(log["process_time"] * 1000)
+    return all(
+        (
+            by.range.start is None or log["created_at"] >= by.range.start,
+            by.range.end is None or log["created_at"] < by.range.end,
+            by.method in (None, log["method"]),
+            by.endpoint in (None, log["endpoint"]),
+            (by.endpoint_contains or "") in log["endpoint"],
+            by.status_code in (None, log["status_code"]),
+            by.ip in (None, log["ip"]),
+            by.consumer in (None, log["consumer"]),
+            by.shortest is None or duration >= by.shortest,
+            by.longest is None or duration <= by.longest,
+        )
+    )
+
+
+@given(strategies.logs, filters)
+def test_a_filter_keeps_just_the_logs_that_match(logs: list[dict[str, Any]], by: Filter) -> None:
+    """For any logs and any conditions; zero and the empty range are conditions like others."""
+    batch = Batch.of(cast("list[Log]", logs))
+    assert rows(by.apply(batch)) == [log for log in rows(batch) if wanted(log, by)]
+
+
+def test_a_batch_that_matches_whole_is_not_copied() -> None:
+    """An open filter costs nothing."""
+    batch = Batch.of(cast("list[Log]", strategies.many_logs(10)))
+    assert Filter().apply(batch) is batch

@@ -1,0 +1,200 @@
+"""Folds are right under every schedule of writers and readers: a model check, and a check of the check.
+
+Each schedule runs some writers, which send batches and send them again when they got no answer, and some readers, which
+fold, over midnight, any of whom may stall for long or end at any call. During the run every answer must count all logs
+whose write had ended when it began, none twice and none that were never sent; at rest it must be a plain fold of all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
+from threading import get_ident
+from typing import Any, cast
+
+import pytest
+
+import analytics.summary.fold
+from analytics.batch import Batch
+from analytics.schema import Log
+from analytics.summary.rollup import Rollup
+from analytics.summary.summary import Summary
+from tests.support.simulator import SECOND, ModelTable, World, read
+
+SCHEDULES = 2_000
+
+
+@dataclass
+class Outcome:
+    """What a schedule showed."""
+
+    wrong: list[str] = field(default_factory=list)
+    answers: int = 0
+    cut_short: int = 0
+    rollups: int = 0
+    killed: int = 0
+
+
+class Schedule:
+    """Four writers and four readers in a world."""
+
+    def __init__(self, seed: int, **broken: Any) -> None:
+        self.world = World(seed, **broken)
+        self.table = ModelTable(self.world)
+        self.outcome = Outcome()
+        self.begun: dict[str, Batch] = {}
+        self.written: dict[str, Batch] = {}  # those whose write has ended well
+
+    def write(self, name: str) -> None:
+        """A client: batches, each sent until there is an answer, or given up."""
+        chance = self.world.chance
+        for number in range(chance.randint(1, 6)):
+            self.wait(0.3, 90)
+            batch_id = f"{name}{number}"
+            batch = self.begun[batch_id] = a_batch(self.world)
+            for _ in range(5):
+                if self.table.append(batch, batch_id) is not None:
+                    self.written[batch_id] = batch
+                    break
+                self.wait(0.5, 200)  # the client tries again, perhaps minutes later
+
+    def wait(self, likely: float, most: int) -> None:
+        """Perhaps let up to so many seconds pass."""
+        if self.world.chance.random() < likely:
+            self.world.now += self.world.chance.randrange(most) * SECOND
+
+    def read(self) -> None:
+        """A reader: some answers, each of which must lie between what was surely there and what can be."""
+        self.world.mortal.add(get_ident())
+        for _ in range(self.world.chance.randint(1, 4)):
+            least = _logs(self.written)
+            patience = self.world.chance.choice([10**9, 10**9, 3])
+            steps = count()
+            try:
+                summary, complete = read(self.table, self.world.now, partial(_is_over, steps, patience))
+            except KeyError as missing:
+                self.outcome.wrong.append(f"slots that are not there: {missing}")
+                continue
+            self.outcome.answers += 1
+            self.outcome.cut_short += not complete
+            if not (least if complete else 0) <= total(summary) <= _logs(self.begun):
+                self.outcome.wrong.append(f"during: {least} <= {total(summary)} <= {_logs(self.begun)}")
+
+    def rest(self) -> None:
+        """Nobody writes any more: an answer must be a plain fold of all that is stored."""
+        self.world.now += self.world.chance.randrange(100) * SECOND
+        found: list[tuple[Summary, bool]] = []
+        self.world.run([lambda: found.append(read(self.table, self.world.now))])
+        expected = Summary()
+        for key, batch in self.world.items.items():
+            if key.startswith("L#"):
+                expected.fold(batch, 0)
+        if timeless(found[0][0]) != timeless(expected):
+            self.outcome.wrong.append(f"at rest: {total(found[0][0])} instead of {total(expected)}")
+
+    def check_the_table(self) -> None:
+        """What was acknowledged is there, and nothing twice."""
+        stored = [key.split("#")[2] for key in self.world.items if key.startswith("L#")]
+        if not set(self.written) <= set(stored):
+            self.outcome.wrong.append("a write that was acknowledged is lost")
+        if len(set(stored)) != len(stored):
+            self.outcome.wrong.append("a batch is stored twice")
+
+
+def run(seed: int, **broken: Any) -> Outcome:
+    """One schedule, with its world broken in some way if asked."""
+    schedule = Schedule(seed, **broken)
+    world, outcome = schedule.world, schedule.outcome
+    grace, analytics.summary.fold.GRACE_US = analytics.summary.fold.GRACE_US, world.grace_us
+    try:
+        world.run([*(partial(schedule.write, name) for name in "abcd"), *[schedule.read] * 4])
+        world.mortal.clear()
+        schedule.rest()
+        schedule.rest()
+    finally:
+        analytics.summary.fold.GRACE_US = grace
+    schedule.check_the_table()
+    outcome.rollups = sum(key.startswith("R#") for key in world.items)
+    outcome.killed = world.killed
+    return outcome
+
+
+def _logs(batches: dict[str, Batch]) -> int:
+    return sum(map(len, batches.values()))
+
+
+def _is_over(steps: Iterator[int], patience: int) -> bool:
+    return next(steps) >= patience
+
+
+def a_batch(world: World) -> Batch:
+    """Some logs of about now, or of long ago."""
+    chance = world.chance
+    logs = [
+        {
+            "created_at": world.now - chance.choice([0, 1, 3_600, 100_000]) * SECOND,
+            "method": "GET",
+            "endpoint": f"/{chance.randrange(4)}",
+            "ip": f"10.0.0.{chance.randrange(9)}",
+            "process_time": float(chance.randrange(10)),
+            "status_code": chance.choice([200, 500]),
+        }
+        for _ in range(chance.randint(1, 3))
+    ]
+    return Batch.of(cast("list[Log]", logs))
+
+
+def total(summary: Summary) -> int:
+    """How many logs a summary counts."""
+    summary.settle()
+    return sum(tally[0] for window in summary.days.values() for tally in window.tallies.values())
+
+
+def timeless(summary: Summary) -> Summary:
+    """A summary without when its logs were received."""
+    result = Summary()
+    result.merge(summary)
+    counts = sum(result.counts.values(), Counter[str]())
+    result.counts.clear()
+    result.counts[0] = counts
+    result.last_received = 0
+    return result
+
+
+def test_no_schedule_gives_a_wrong_answer() -> None:
+    """Thousands of answers under two thousand schedules, with stalls, ends and lost replies: all are right."""
+    outcomes = [run(seed) for seed in range(SCHEDULES)]
+    assert [outcome.wrong for outcome in outcomes if outcome.wrong] == []
+    assert sum(outcome.rollups for outcome in outcomes) > SCHEDULES  # folds were stored,
+    assert sum(outcome.killed for outcome in outcomes) > SCHEDULES / 10  # readers ended in the middle,
+    assert sum(outcome.cut_short for outcome in outcomes) > SCHEDULES / 10  # and answers were cut short
+
+
+def test_without_the_grace_the_check_fails() -> None:
+    """If readers stored what is still being written, logs would be missing."""
+    assert any(run(seed, grace_us=SECOND // 2).wrong for seed in range(300))
+
+
+def test_without_marks_the_check_fails() -> None:
+    """If batches had no marks, a client's retry would be stored twice."""
+    assert any(run(seed, marks=False).wrong for seed in range(300))
+
+
+def test_without_storing_slots_first_the_check_fails() -> None:
+    """If a final rollup came before its slots, a reader could meet it without them."""
+    assert any(run(seed, slots_first=False).wrong for seed in range(300))
+
+
+def test_without_stopping_at_the_first_refusal_the_check_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a reader that was overtaken went on to store, logs would be counted twice or not at all."""
+
+    def keep_on(self: Any, window: Any, until: str, *, final: bool = False) -> None:
+        rollup, expected = Rollup(window.name, until, window.packed()), window.stored and window.stored.until
+        if not self._table.keep_rollup(self._stream, rollup, expected, self._now, final=final):
+            self._table.world.items[f"R#{window.name}"] = replace(rollup, slots=rollup.packed.slots)
+
+    monkeypatch.setattr(analytics.summary.fold.Fold, "_keep", keep_on)
+    assert any(run(seed).wrong for seed in range(300))

@@ -1,0 +1,93 @@
+"""However many different things are sent, a summary fits into an item, and nothing is lost from its totals."""
+
+# ruff: noqa: ARG002 - the table has the methods of the real one, and knows one stream
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analytics.batch import Batch, Cell, Coded
+from analytics.query.filter import Filter
+from analytics.query.ranges import Period
+from analytics.query.report import Report
+from analytics.summary.fold import Fold
+from analytics.summary.limits import MOST_ADDRESSES, MOST_ENDPOINTS, OTHER
+from analytics.summary.rollup import Rollup, Stored
+from analytics.summary.summary import Summary
+from analytics.times import isoformat
+from tests.conftest import NOON
+
+ITEM = 400 * 1024  # bytes that DynamoDB takes
+LOGS = 1_000_000
+METHODS, STATUSES = 25, 20
+HOUR_US = 3_600_000_000
+
+
+class Shelf:
+    """A table that makes up its batches, and keeps rollups."""
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self.batches = batches
+        self.kept: list[Rollup] = []
+
+    def since(self, stream: str, start: int | str | None = None) -> Iterator[Stored]:
+        """Each batch a millisecond after the one before."""
+        for number, batch in enumerate(self.batches):
+            yield Stored(f"L#{isoformat(NOON + number * 1_000)}#{number}", batch)
+
+    def newest_rollup(self, stream: str) -> Rollup | None:
+        """None yet."""
+
+    def rollups(self, stream: str, first: str, before: str) -> Iterator[Rollup]:
+        """Those that were kept."""
+        yield from self.kept
+
+    def slots(self, stream: str, rollup: Rollup) -> bytes:
+        """They are in the rollup."""
+        return rollup.packed.slots or b""
+
+    def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int, *, final: bool) -> bool:
+        """Always."""
+        self.kept.append(rollup)
+        return True
+
+
+def flood() -> Iterator[Batch]:
+    """A million logs of as many addresses, 100,000 endpoints and consumers, 500 pairs of method and status."""
+    for first in range(0, LOGS, 1_000):
+        numbers = range(first, first + 1_000)
+        cells: list[Cell] = [
+            (f"M{n % METHODS}", f"/{'long' * 20}/{n % 100_000}", 200 + n // METHODS % STATUSES) for n in numbers
+        ]
+        places = range(1_000)
+        yield Batch(
+            cells=cells,
+            cell_ids=places,
+            times=[NOON - 12 * HOUR_US + n * 86_000 for n in numbers],
+            durations=[n * n % 90_000_007 for n in numbers],
+            addresses=Coded([f"{n % 223 + 1}.{n // 65_536}.{n // 256 % 256}.{n % 256}" for n in numbers], places),
+            consumers=Coded([f"consumer {n % 100_000}" for n in numbers], places),
+        )
+
+
+def test_a_flood_fits_into_an_item_and_is_counted() -> None:
+    """A day's rollup takes it all in; totals, statuses and time series are exact, the rest is in (other)."""
+    shelf = Shelf(flood())
+    fold = Fold(shelf, "stream", NOON + HOUR_US, lambda: False)
+    assert len(list(fold.summaries("9999"))) > 0
+    (kept,) = shelf.kept
+    assert kept.packed.size < ITEM - 2_000  # for names and what else is in the item
+
+    report = Report(Filter(), Period.hourly, 1_000)
+    report.add(Summary.loads(kept.packed))
+    blocks = report.blocks()
+    assert blocks["summary"]["total_requests"] == LOGS
+    assert blocks["status_codes"] == {str(200 + number): LOGS // STATUSES for number in range(STATUSES)}
+    assert sum(point["requests"] for point in blocks["time_series"]) == LOGS
+    assert len(blocks["time_series"]) == 24
+    assert abs(blocks["summary"]["unique_ips"] / LOGS - 1) < blocks["precision"]["unique_ips"] < 0.01
+    assert len(blocks["top_ips"]) <= MOST_ADDRESSES
+    for ranked, name, most in (("endpoint_stats", "endpoint", MOST_ENDPOINTS), ("top_consumers", "consumer", 500)):
+        assert len(blocks[ranked]) <= most
+        assert blocks[ranked][0][name] == OTHER
+        assert sum(row["requests"] for row in blocks[ranked]) == LOGS
