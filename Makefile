@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 STAMP   = $(VENV)/.installed
+# All tests run on as many processes as there are cores, some of them (T=tests/functions) in one.
+TESTS   = $(or $(T),-n auto --maxprocesses 4 --dist worksteal)
 SAM     = .venv-sam/.installed
 AUDIT   = .venv-audit/.installed
 
-.PHONY: help setup page demo serve build sam-local test test-browser test-containers check format compile bench bench-middleware screenshot clean
+.PHONY: help setup page demo serve build sam-local test test-long test-browser test-containers check format compile bench bench-middleware screenshot clean
 
 help:  ## list the chores
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -46,8 +48,11 @@ build: page $(SAM)  ## sam build, compiled and trimmed, in .aws-sam (RUNTIME=3.1
 sam-local: build  ## the built functions in containers, on port 3000 (needs a Docker engine)
 	@$(BIN)/python -m local.tools.sam
 
-test: page  ## every test that needs neither Docker nor a browser
-	$(BIN)/python -m pytest -m "not container and not browser"
+test: page  ## every test that needs neither Docker nor a browser (T=tests/functions: these alone)
+	$(BIN)/python -m pytest -m "not container and not browser" $(TESTS)
+
+test-long: page  ## the searches among them in full: all schedules, floods, storms, ten times as many examples
+	$(BIN)/python -m pytest --long -m "(long or hypothesis) and not container and not browser" $(TESTS)
 
 test-browser: setup  ## the web page in Chromium (Debian: apt-get install chromium; needs npm)
 	@npm ci --silent
