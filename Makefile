@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 STAMP   = $(VENV)/.installed
-# All tests run on as many processes as there are cores, some of them (T=tests/functions) in one.
-TESTS   = $(or $(T),-n auto --maxprocesses 4 --dist worksteal)
+# All tests run in several processes, some of them (T=tests/functions) in one.
+TESTS   = $(or $(T),-n auto --dist worksteal)
 SAM     = .venv-sam/.installed
 AUDIT   = .venv-audit/.installed
 
@@ -51,7 +51,7 @@ sam-local: build  ## the built functions in containers, on port 3000 (needs a Do
 test: page  ## every test that needs neither Docker nor a browser (T=tests/functions: these alone)
 	$(BIN)/python -m pytest -m "not container and not browser" $(TESTS)
 
-test-long: page  ## the searches among them in full: all schedules, floods, storms, ten times as many examples
+test-long: page  ## the searches among them in full: all schedules, floods, storms, twenty times as many examples
 	$(BIN)/python -m pytest --long -m "(long or hypothesis) and not container and not browser" $(TESTS)
 
 test-browser: setup  ## the web page in Chromium (Debian: apt-get install chromium; needs npm)

@@ -30,7 +30,7 @@ from local.database.dynoxide import NotHere, dynoxide
 from local.database.tables import create_missing
 from local.gateway.server import Gateway
 from local.ports import listen, url
-from tests.conftest import SETTINGS
+from tests.conftest import SETTINGS, partly_long
 from tests.support.engines import STACK
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class World:
         return [item for page in pages for item in page["Items"]]
 
 
-@pytest.fixture(params=["moto", "dynoxide"])
+@pytest.fixture(params=partly_long(["moto", "dynoxide"]))
 def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The three functions behind the gateway, over each database at hand; calm until told otherwise.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import partly_long
 from tests.support.engines import ROOT
 from tests.support.raw_http import Front
 
@@ -20,15 +21,15 @@ HERE = Path(__file__).parent
 LONGEST_S = 120
 # What each is for. What a key may not do is one answer, and `tests/functions/test_access.py` has it for every route.
 ASKED = {
-    "full": ["--include-tag", "keys", "--include-tag", "service"],
     "read": ["--include-tag", "insights"],
+    "full": ["--include-tag", "keys", "--include-tag", "service"],
     "write": ["--include-tag", "tracking"],
     "none": ["--phases", "coverage", "--include-operation-id", "generate_key"],
 }
 LEAST = {"full": 150, "read": 250, "write": 250, "none": 30}  # requests that must have been made
 
 
-@pytest.mark.parametrize("scope", ASKED)
+@pytest.mark.parametrize("scope", partly_long(ASKED))
 def test_answers_are_what_the_document_says(front: Front, scope: str, tmp_path: Path) -> None:
     """Never a 5xx; status, type, headers and body as described; what fits is taken, what does not fit is refused."""
     full = front.sign_up()
