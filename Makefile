@@ -62,11 +62,14 @@ test-browser: setup  ## the web page in Chromium (Debian: apt-get install chromi
 test-containers: build $(AUDIT)  ## the built functions, in Lambda's emulator and in containers; the stack itself
 	$(BIN)/python -m pytest -m container tests/contract tests/deploy tests/client_middleware
 
-check: setup  ## lint, format, types, import floors, pinned requirements, the API's document
+check: setup  ## lint, format, types, import floors, dead code, spelling, links, pinned requirements, the API's document
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
+	$(BIN)/typos
+	$(BIN)/python -m pytest -q tests/test_markdown.py
 	$(BIN)/python -m local.tools.requirements --check
 	$(BIN)/python -m local.tools.openapi --check
 	@! command -v npm >/dev/null || { npm ci --silent && npm run --silent check; }

@@ -8,7 +8,7 @@ import pytest
 
 from local.gateway.server import HEADER_LIMIT
 from tests.functions.wire import UNAUTHORIZED, batch, log
-from tests.support.raw_http import Answer, RunningServer, encoded, closed_by_server, read
+from tests.support.raw_http import Answer, RunningServer, closed_by_server, encoded, read
 
 
 @pytest.fixture(scope="module")
