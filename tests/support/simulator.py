@@ -16,8 +16,8 @@ from threading import Lock, Thread, get_ident
 from typing import Any
 
 from analytics.batch import Batch
-from analytics.summary.fold import GRACE_US, Fold
-from analytics.summary.rollup import Packed, Rollup, Stored
+from analytics.summary.fold import ALLOWED_LATENESS_US, Fold
+from analytics.summary.rollup import PackedSummary, Rollup, StoredBatch
 from analytics.summary.summary import Summary
 from analytics.times import isoformat
 
@@ -33,12 +33,14 @@ class Killed(BaseException):
 class Simulator:
     """The clock, the items of the table, and the scheduler of the actors."""
 
-    def __init__(self, seed: int, *, grace_us: int = GRACE_US, marks: bool = True, slots_first: bool = True) -> None:
+    def __init__(
+        self, seed: int, *, grace_us: int = ALLOWED_LATENESS_US, marks: bool = True, intervals_first: bool = True
+    ) -> None:
         self.random = random.Random(seed)
         self.now = MIDNIGHT - self.random.randrange(300) * SECOND
         self.grace_us = grace_us
         self.marks = marks
-        self.slots_first = slots_first
+        self.intervals_first = intervals_first
         self.items: dict[str, Any] = {}
         self.killable: set[int] = set()
         self.killed = 0
@@ -116,10 +118,10 @@ class SimulatedTable:
                 return fresh
         return None
 
-    def since(self, stream: str, start: int | str | None = None) -> Iterator[Stored]:
+    def since(self, stream: str, start: int | str | None = None) -> Iterator[StoredBatch]:
         """Batches by time of receipt, in small pages."""
         for key, batch in self._pages(f"L#{start or ''}", "L#~"):
-            yield Stored(key, batch)
+            yield StoredBatch(key, batch)
 
     def newest_rollup(self, stream: str) -> Rollup | None:
         """The newest rollup, or None."""
@@ -133,34 +135,34 @@ class SimulatedTable:
             if key != f"R#{before}":
                 yield rollup
 
-    def slots(self, stream: str, rollup: Rollup) -> bytes:
-        """The packed hours: from the rollup, or from an item of their own."""
-        if rollup.slots is not None:
-            return rollup.slots
+    def intervals(self, stream: str, rollup: Rollup) -> bytes:
+        """The packed intervals: from the rollup, or from an item of their own."""
+        if rollup.intervals is not None:
+            return rollup.intervals
         self.simulator.step()
-        slots: bytes = self.simulator.items[
-            f"S#{rollup.window}#{rollup.slots_digest}"
+        intervals: bytes = self.simulator.items[
+            f"S#{rollup.start}#{rollup.intervals_digest}"
         ]  # KeyError: what the check looks for
-        return slots
+        return intervals
 
     def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int, *, final: bool) -> bool:
         """Put a rollup if `expected` is stored, a final one after its hours; the SDK repeats a put without reply."""
-        days, slots = rollup.packed
-        digest = sha256(slots or b"").hexdigest() if final else None
-        stored = Rollup(rollup.window, rollup.until, Packed(days, None), digest, None if final else slots)
-        if final and self.simulator.slots_first:
-            self._put(f"S#{rollup.window}#{digest}", slots)
+        days, intervals = rollup.packed
+        digest = sha256(intervals or b"").hexdigest() if final else None
+        stored = Rollup(rollup.start, rollup.until, PackedSummary(days, None), digest, None if final else intervals)
+        if final and self.simulator.intervals_first:
+            self._put(f"S#{rollup.start}#{digest}", intervals)
         kept = False
         for _ in range(2):
             self.simulator.step()
-            there = self.simulator.items.get(f"R#{rollup.window}")
+            there = self.simulator.items.get(f"R#{rollup.start}")
             kept = (there.until if there else None) == expected
             if kept:
-                self.simulator.items[f"R#{rollup.window}"] = stored
+                self.simulator.items[f"R#{rollup.start}"] = stored
             if self.simulator.random.random() < 0.9:
                 break
-        if final and not self.simulator.slots_first:
-            self._put(f"S#{rollup.window}#{digest}", slots)
+        if final and not self.simulator.intervals_first:
+            self._put(f"S#{rollup.start}#{digest}", intervals)
         return kept
 
     def _put(self, key: str, item: object) -> None:

@@ -23,8 +23,8 @@ from analytics.store.client import connect
 from analytics.summary.summary import Summary
 from local.database.dynamodb import DatabaseServer
 from tests.support.crash_test import (
+    ALLOWED_LATENESS_US,
     GRACE_S,
-    GRACE_US,
     LATE_S,
     READERS,
     STREAM,
@@ -93,7 +93,7 @@ def test_processes_that_write_read_and_die_count_everything_once(
     assert happened["kept",] > WRITING_S < len(given)  # every day was stored, and some more than once
     assert cut_off > 2  # readers were killed in the middle of an answer
 
-    monkeypatch.setattr(analytics.summary.fold, "GRACE_US", GRACE_US)
+    monkeypatch.setattr(analytics.summary.fold, "ALLOWED_LATENESS_US", ALLOWED_LATENESS_US)
     plain = Summary()
     for stored in served.logs.since(STREAM):
         plain.fold(stored.batch, stored.received)

@@ -21,6 +21,7 @@ import analytics.summary.fold
 from analytics.batch import Batch
 from analytics.schema import Log
 from analytics.summary.rollup import Rollup
+from analytics.summary.routes import Routes
 from analytics.summary.summary import Summary
 from tests.conftest import partly_long
 from tests.support.simulator import SECOND, SimulatedTable, Simulator, read
@@ -78,7 +79,7 @@ class Schedule:
             try:
                 summary, complete = read(self.table, self.simulator.now, partial(_is_over, steps, patience))
             except KeyError as missing:
-                self.outcome.wrong.append(f"slots that are not there: {missing}")
+                self.outcome.wrong.append(f"intervals that are not there: {missing}")
                 continue
             self.outcome.answers += 1
             self.outcome.cut_short += not complete
@@ -110,14 +111,14 @@ def run(seed: int, **broken: Any) -> Outcome:
     """One schedule; `broken` takes a rule out of the simulator."""
     schedule = Schedule(seed, **broken)
     simulator, outcome = schedule.simulator, schedule.outcome
-    grace, analytics.summary.fold.GRACE_US = analytics.summary.fold.GRACE_US, simulator.grace_us
+    grace, analytics.summary.fold.ALLOWED_LATENESS_US = analytics.summary.fold.ALLOWED_LATENESS_US, simulator.grace_us
     try:
         simulator.run([*(partial(schedule.write, name) for name in "abcd"), *[schedule.read] * 4])
         simulator.killable.clear()
         schedule.rest()
         schedule.rest()
     finally:
-        analytics.summary.fold.GRACE_US = grace
+        analytics.summary.fold.ALLOWED_LATENESS_US = grace
     schedule.check_the_table()
     outcome.rollups = sum(key.startswith("R#") for key in simulator.items)
     outcome.killed = simulator.killed
@@ -152,7 +153,7 @@ def a_batch(simulator: Simulator) -> Batch:
 def total(summary: Summary) -> int:
     """How many logs a summary counts."""
     summary.settle()
-    return sum(tally[0] for window in summary.days.values() for tally in window.tallies.values())
+    return sum(tally[0] for window in summary.days.values() for tally in window.of(Routes).totals.values())
 
 
 def timeless(summary: Summary) -> Summary:
@@ -186,18 +187,18 @@ def test_without_marks_the_check_fails() -> None:
     assert any(run(seed, marks=False).wrong for seed in range(300))
 
 
-def test_without_storing_slots_first_the_check_fails() -> None:
-    """If a final rollup came before its slots, a reader could meet it without them."""
-    assert any(run(seed, slots_first=False).wrong for seed in range(300))
+def test_without_storing_intervals_first_the_check_fails() -> None:
+    """If a final rollup came before its intervals, a reader could meet it without them."""
+    assert any(run(seed, intervals_first=False).wrong for seed in range(300))
 
 
 def test_without_stopping_at_the_first_refusal_the_check_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a reader that was overtaken went on to store, logs would be counted twice or not at all."""
 
-    def keep_on(self: Any, window: Any, until: str, *, final: bool = False) -> None:
-        rollup, expected = Rollup(window.name, until, window.packed()), window.stored and window.stored.until
+    def keep_on(self: Any, builder: Any, until: str, *, final: bool = False) -> None:
+        rollup, expected = Rollup(builder.start, until, builder.packed()), builder.stored and builder.stored.until
         if not self._table.keep_rollup(self._stream, rollup, expected, self._now, final=final):
-            self._table.simulator.items[f"R#{window.name}"] = replace(rollup, slots=rollup.packed.slots)
+            self._table.simulator.items[f"R#{builder.start}"] = replace(rollup, intervals=rollup.packed.intervals)
 
     monkeypatch.setattr(analytics.summary.fold.Fold, "_keep", keep_on)
     assert any(run(seed).wrong for seed in range(300))
