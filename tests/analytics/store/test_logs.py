@@ -74,6 +74,7 @@ def large(logs: int) -> Batch:
 
 
 def batch_of(logs: list[dict[str, Any]]) -> Batch:
+    """These logs as a batch."""
     return Batch.of(cast("list[Log]", logs))
 
 
@@ -391,6 +392,7 @@ def through(engine: Engine, *faults: Met) -> Iterator[tuple[LogTable, Counter[Me
 
 
 def reasons(*codes: str) -> dict[str, Any]:
+    """DynamoDB's answer to a cancelled transaction, with a code for each of its writes."""
     return {"CancellationReasons": [{"Code": code} for code in codes]}
 
 
@@ -400,6 +402,7 @@ def unpacked(batch: Batch) -> Batch:
 
 
 def paths(*batches: Batch) -> list[str | None]:
+    """The raw path of each log."""
     return [
         batch.texts["path"].at(position) for batch in batches if "path" in batch.texts for position in range(len(batch))
     ]
