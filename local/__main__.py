@@ -86,7 +86,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from local.demo.demo import (
+    from local.demo.demonstration import (
         demonstration,  # here, for its HTTP client and its tables double the start-up time of `serve`
     )
 

@@ -17,7 +17,7 @@ import uvicorn
 from local import template
 from local.database.dynamodb import DatabaseServer
 from local.database.tables import create_missing
-from local.gateway.server import Gateway
+from local.gateway.http_api import Gateway
 from local.ports import listen, url
 
 if TYPE_CHECKING:

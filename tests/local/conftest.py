@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 STACK = Path(__file__).parent / "stack" / "template.yaml"
-START_S = 30
+START_S = 120  # s that a start may take on a busy machine
 
 
 @dataclass
@@ -37,13 +37,15 @@ class Local:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait; returns the exit code."""
         self.process.send_signal(how)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Local]]:
     """Starts `python -m local ...` and waits until it says where it serves; killed at the end if it still runs."""
     processes: list[subprocess.Popen[str]] = []
+    # A background job ignores SIGINT, and its children inherit that. A signal with a handler is reset in a child.
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def run(*arguments: object, **environment: str) -> Local:
         process = subprocess.Popen(
@@ -71,6 +73,7 @@ def start() -> Iterator[Callable[..., Local]]:
         raise AssertionError(f"did not start: {lines}")
 
     yield run
+    signal.signal(signal.SIGINT, interrupt)
     for process in processes:
         process.kill()
         process.wait()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def http() -> Iterator[httpx.Client]:
     """A client that goes straight to where it is told."""
-    with httpx.Client(trust_env=False, timeout=20) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -102,7 +102,7 @@ def test_what_can_not_start_says_so_in_one_line(
     stack = ("--template", STACK)
     taken = f"error: can not listen on 127.0.0.1:{port}: address already in use; give another --port\n"
     command = [sys.executable, "-m", "local", "serve", "--port", port]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", taken)
     assert fails("dynamodb", "--port", port, *stack) == taken
     in_use = f"error: {tmp_path} is in use by another process; stop that one or give another --data\n"

@@ -33,7 +33,7 @@ def test_small_stack_is_read_whole() -> None:
             module="shop.app",
             attribute="handler",
             environment={"ITEMS_TABLE": "Items", "GREETING": "hello", "KEEP": "7 days in Items"},
-            timeout=5.0,
+            timeout=25.0,
             memory=256,
         )
     }

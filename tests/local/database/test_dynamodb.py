@@ -17,9 +17,10 @@ import botocore.exceptions
 import httpx
 import pytest
 
-from local.database.dynamodb import Database, DatabaseServer
+from local.database.dynamodb import DatabaseServer
 from local.database.journal import JournalError
 from local.database.tables import TablesError, create_missing
+from local.database.wsgi import Database
 from local.template import Table, read
 from tests.local.conftest import STACK, Local
 
@@ -129,10 +130,10 @@ def test_acknowledged_survives_kill_9(
     writers = [threading.Thread(target=write) for _ in range(4)]
     for writer in writers:
         writer.start()
-    assert enough.wait(30)
+    assert enough.wait(120)
     assert running.stop(signal.SIGKILL) == -signal.SIGKILL
     for writer in writers:
-        writer.join(30)
+        writer.join(120)
     again = start("dynamodb", *files)
     client = connect(again.url)
     batches, marks = ({int(key[2:]) for key in sort_keys(client, kind)} for kind in ("L", "B"))
@@ -250,11 +251,11 @@ def test_transactions_cost_the_same_in_a_full_table() -> None:
     numbers = iter(range(1000))
 
     def transact() -> float:
-        started = time.process_time()
+        started = time.thread_time()
         for number in (next(numbers) for _ in range(20)):
             put = {"TableName": "Pair", "Item": {"pk": {"S": "p"}, "sk": {"S": f"B#{number}"}}}
             assert database.call("TransactWriteItems", json.dumps({"TransactItems": [{"Put": put}]}).encode())[0] == 200
-        return time.process_time() - started
+        return time.thread_time() - started
 
     transact()
     empty = transact()

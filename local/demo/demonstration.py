@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-START_S = 20  # s that the sample app may take to start on a slow machine
+START_S = 60  # s that the sample app may take to start on a busy machine
 ARRIVE_S = 30  # s after the last request until which logs may arrive; the middleware sends every second
 STOP_S = 8  # s that the sample app gets to send its last logs
 # What the demonstration sets and a user would leave alone. Its clients are made up and come by X-Forwarded-For, so they
