@@ -9,10 +9,12 @@ import json
 import sys
 import threading
 import time
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from local.database.engine import Engine
+from local.database.expiry import Calendar, unexpired
 from local.database.idempotency import Repeats
 from local.database.journal import Journal, JournalError
 
@@ -32,7 +34,7 @@ BODY_LIMIT = 16 * 1024 * 1024  # bytes; DynamoDB's largest request
 class Database:
     """A WSGI app that does DynamoDB operations and, given a folder, keeps what it acknowledged. Thread-safe.
 
-    Raises JournalError when the folder can not be used.
+    Raises JournalError when the folder cannot be used.
     """
 
     def __init__(self, folder: Path | None = None, clock: Callable[[], float] = time.time) -> None:
@@ -41,16 +43,19 @@ class Database:
         self._lock = threading.Lock()
         self._clock = clock
         self._repeats = Repeats(clock)
-        self._schema: list[Change] = []  # the calls that make the tables there are
+        self._calendar = Calendar(clock())  # an empty database has nothing to lose; a journal brings its own
+        self._schema: list[Change] = []  # the calls that created the tables
         self._journal = Journal(folder) if folder else None
         if self._journal:
             try:
-                for changes in self._journal.read():
-                    self._apply(changes)
+                if self._journal.path.exists():
+                    self._calendar = Calendar(0.0)
+                if damage := self._journal.read(self._apply):
+                    print(f"[dynamodb] {damage}", file=sys.stderr)
                 self._journal.compact(self._snapshot())
             except OSError as error:
                 self._journal.close()
-                raise JournalError(f"{error.filename}: {error.strerror}") from error
+                raise JournalError(f"{error.filename or folder}: {error.strerror}") from error
             except BaseException:
                 self._journal.close()
                 raise
@@ -106,7 +111,7 @@ class Database:
             return result
 
     def close(self) -> None:
-        """Write the journal anew without what has expired, and let the folder go. No call may follow."""
+        """Write the journal anew without expired items, and release the folder. No call may follow."""
         with self._lock:
             if self._journal:
                 self._compact(self._journal)
@@ -114,7 +119,7 @@ class Database:
                 self._journal = None
 
     def _compact(self, journal: Journal) -> None:
-        """Compact if that can be done; if not, everything is in the old file still."""
+        """Compact if that can be done; if not, the old file still has everything."""
         try:
             journal.compact(self._snapshot())
         except OSError as error:
@@ -129,7 +134,9 @@ class Database:
 
     def _apply(self, changes: list[Change]) -> None:
         for change in changes:
-            if "call" in change:
+            if "calendar" in change:
+                self._calendar = Calendar(**change["calendar"])
+            elif "call" in change:
                 self._engine.call(change["call"], json.dumps(change["body"]).encode())
                 self._note(change["call"], change["body"])
             elif "put" in change:
@@ -144,14 +151,15 @@ class Database:
             self._schema.append({"call": operation, "body": request})
 
     def _snapshot(self) -> Iterator[Change]:
-        """Everything there is, without items whose time to live is over."""
-        now = self._clock()
+        """Everything there is, without the items that may go: their time is over, and nothing needs them."""
+        now = self._calendar.read(self._clock())
+        yield {"calendar": asdict(self._calendar)}
         yield from self._schema
         for table in self._engine.tables():
             ttl = self._engine.ttl_attribute(table)
-            for item in self._engine.items(table):
-                if not (ttl and float(item.get(ttl, {}).get("N", "inf")) <= now):
-                    yield {"table": table, "put": item}
+            items = self._engine.items(table)
+            for item in unexpired(items, ttl, now) if ttl else items:
+                yield {"table": table, "put": item}
 
 
 def _parse(body: bytes) -> dict[str, Any]:
