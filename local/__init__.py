@@ -4,9 +4,12 @@
     demo/          a sample app, made-up visitors, and the dashboard in the terminal
     tools/         the chores of the Makefile: build, pin, document, vendor, picture
     service        puts gateway, handlers and database together
+    schedule       EventBridge: calls the functions that have a schedule
     gateway/       API Gateway's HTTP API as an ASGI app
     database/      DynamoDB on a port, kept in a folder
+    environment    the variables of the shell, made fit for the handlers
     template       `template.yaml` as values
+    cloudformation  parameters, conditions and references of a template
     ports          listening sockets and their URLs
     server_thread  a socket server that a thread runs
 

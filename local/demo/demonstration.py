@@ -23,34 +23,38 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from local.template import Template
+
 START_S = 60  # s that the sample app may take to start on a busy machine
 ARRIVE_S = 30  # s after the last request until which logs may arrive; the middleware sends every second
 STOP_S = 8  # s that the sample app gets to send its last logs
-# What the demonstration sets and a user would leave alone. Its clients are made up and come by X-Forwarded-For, so they
-# may show whole (by default only networks are kept); and nobody wants to watch logs wait five seconds to be sent.
-DEMO_SETTINGS = {
-    "ANALYTICS_IP": "full",
-    "ANALYTICS_TRUSTED_PROXIES": "1",
-    "ANALYTICS_FLUSH_SECONDS": "1",
-    "NO_PROXY": "127.0.0.1,localhost",
-}
+# The visitors are made up and come by X-Forwarded-For, so their addresses may be shown whole (by default only networks
+# are kept); and logs are sent soon, for somebody waits for them.
+DEMO_SETTINGS = {"ANALYTICS_IP": "full", "ANALYTICS_TRUSTED_PROXIES": "1", "ANALYTICS_FLUSH_SECONDS": "1"}
+# Variables of the shell that are for another app: settings of the middleware, proxies, certificates of other hosts.
+NOT_FOR_THE_APP = ("ANALYTICS_", "API_BASE", "SSL_CERT_")
 
 
 @contextlib.contextmanager
-def demonstration(port: int = 0, requests: int = 300, data: Path | None = None) -> Iterator[bool]:
+def demonstration(
+    stack: Template, port: int = 0, requests: int = 300, data: Path | None = None, *, once: bool = False
+) -> Iterator[bool]:
     """Show everything, then yield, while it all still serves, whether every request was counted.
 
-    Whatever was started is stopped at the end of the `with` block. Raises ServiceError and what `service` raises.
+    With `once` no address is shown, because nothing will answer there. Whatever was started is stopped at the end of
+    the `with` block. Raises ServiceError and what `service` raises.
     """
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, 100)
-    with service(port=port, data=data) as address:
-        console.print(f"The service runs at [bold]{address}[/]")
+    with service(stack, port=port, data=data) as address:
+        if not once:
+            console.print(f"The service runs at [bold]{address}[/]")
         with httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
             key = _json(client.post("/generate_key"))["api_key"]
             with sample_app(address, key) as shop:
-                console.print(f"A bookshop with the middleware runs at [bold]{shop}[/]\n")
+                if not once:
+                    console.print(f"A bookshop with the middleware runs at [bold]{shop}[/]\n")
                 visits = plan(requests)
                 with _progress(console) as progress:
                     task = progress.add_task("Requests to the bookshop", total=len(visits))
@@ -63,14 +67,18 @@ def demonstration(port: int = 0, requests: int = 300, data: Path | None = None) 
                 console.print()
                 show(dashboard, console)
                 complete = _verdict(dashboard, statuses, console)
-                _addresses(console, address, shop, key)
+                if not once:
+                    _addresses(console, address, shop, key)
+                elif data:
+                    console.print(f"\n  Key   {key}\n  Page  python -m local serve --data {data}\n", soft_wrap=True)
                 yield complete
 
 
 @contextlib.contextmanager
 def sample_app(address: str, key: str) -> Iterator[str]:
     """Run the sample app in a process of its own; yields its URL. It ends with this process, however that ends."""
-    environment = os.environ | {"API_BASE": address, "ANALYTICS_API_KEY": key, **DEMO_SETTINGS}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_FOR_THE_APP)}
+    environment = kept | {"API_BASE": address, "ANALYTICS_API_KEY": key, **DEMO_SETTINGS}
     process = subprocess.Popen(
         [sys.executable, "-m", "local.demo.sample_app", "0"],
         cwd=ROOT,

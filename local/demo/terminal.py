@@ -28,7 +28,8 @@ def show(dashboard: dict[str, Any], console: Console) -> None:
             ]
         )
     )
-    console.print(_series(dashboard["time_series"]))
+    block = "█" if console.encoding.lower().startswith("utf") else "#"
+    console.print(_series(dashboard["time_series"], block))
     console.print(_delivery(dashboard["delivery"]))
 
 
@@ -69,7 +70,7 @@ def _counts(title: str, rows: Any, style: Any = None) -> Table:
     return table
 
 
-def _series(rows: list[dict[str, Any]]) -> Table:
+def _series(rows: list[dict[str, Any]], block: str) -> Table:
     table = Table(title="Time (UTC)", title_justify="left", title_style="bold")
     table.add_column("minute")
     table.add_column("requests", justify="right")
@@ -80,7 +81,7 @@ def _series(rows: list[dict[str, Any]]) -> Table:
     for row in rows:
         length = round(BAR * row["requests"] / most)
         failed = min(length, round(BAR * row["errors_count"] / most))
-        bar = Text("█" * (length - failed), "cyan") + Text("█" * failed, "red")
+        bar = Text(block * (length - failed), "cyan") + Text(block * failed, "red")
         table.add_row(row["timestamp"], f"{row['requests']:,}", bar, _ms(row["avg_time"]), f"{row['errors_count']:,}")
     return table
 

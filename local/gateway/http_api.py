@@ -17,13 +17,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from local.gateway.cors import preflight, with_cors
 from local.gateway.event import InvalidResponseError, Request, Response, gateway_message, to_event, to_response
 from local.gateway.routes import Match, Routes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 
-    from local.template import Function, Route
+    from local.template import Cors, Function, Route
 
     Handler = Callable[[dict[str, Any], "Context"], Any]
     Message = MutableMapping[str, Any]
@@ -64,12 +65,14 @@ class Gateway:
         routes: Sequence[Route],
         functions: Mapping[str, Function],
         handlers: Mapping[str, Handler],
+        cors: Cors | None = None,
         integration_timeout: float = INTEGRATION_TIMEOUT,
         body_timeout: float = BODY_TIMEOUT,
     ) -> None:
         self._routes = Routes(routes)
         self._functions = functions
         self._handlers = handlers
+        self._cors = cors
         self._timeout = integration_timeout
         self._body_timeout = body_timeout
         self._threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="handler")
@@ -90,13 +93,13 @@ class Gateway:
             for name, value in headers
             if name not in ("content-length", "transfer-encoding", "connection")
         ]
-        if response.status in (400, 408):  # what else comes on this connection can not be told
+        if response.status in (400, 408):  # what follows on this connection is unknown
             lines.append((b"connection", b"close"))
-        has_body = response.status >= 200 and response.status not in (204, 304)
-        if has_body:
-            lines.append((b"content-length", str(len(response.body)).encode()))
+        body = b"" if response.status < 200 or response.status in (204, 304) else response.body
+        if body or (response.status not in (204, 304) and scope["method"] != "HEAD"):
+            lines.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": lines})
-        await send({"type": "http.response.body", "body": response.body if has_body else b""})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     def close(self) -> None:
         """Take no more work; handlers that still run are left to finish by themselves."""
@@ -130,10 +133,16 @@ class Gateway:
             scheme=scope.get("scheme", "http"),
             port=(scope.get("server") or ("", 80))[1] or 80,
         )
+        answer = await self._answer(request, request_id)
+        return with_cors(self._cors, request, answer) if self._cors else answer
+
+    async def _answer(self, request: Request, request_id: str) -> Response:
+        if self._cors and (answer := preflight(request)):
+            return answer
         match = self._routes.match(request.method, request.decoded_path)
         if match is None:
             return gateway_message(404, "Not Found")
-        if len(body) > REQUEST_LIMIT:
+        if len(request.body) > REQUEST_LIMIT:
             return gateway_message(413, "Request Entity Too Large")
         return await self._invoke(match, request, request_id)
 

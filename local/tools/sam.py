@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from local import template
+from local import environment, template
 from local.database.dynamodb import DatabaseServer
 from local.database.tables import TablesError, create_missing
 from local.ports import AddressError
-from local.service import MADE_UP, TEMPLATE
+from local.service import TEMPLATE
 from local.tools.build import BUILT, ROOT, SAM
 from local.tools.image import ImageError, ensure_engine, ensure_image
 
@@ -35,7 +35,7 @@ HOST = "host.docker.internal"  # this machine, as samconfig.toml has containers 
 
 
 class SamError(Exception):
-    """`sam local` can not start; one sentence."""
+    """`sam local` cannot start; one sentence."""
 
 
 @contextlib.contextmanager
@@ -43,7 +43,7 @@ def sam_local(port: int = 3000, database_port: int = 5555) -> Iterator[subproces
     """Serve the built stack in containers on a port of the loopback; yields the process of `sam` once it answers.
 
     All that was started is stopped at the end of the `with` block. Raises SamError, ImageError, AddressError or
-    TablesError when it can not start.
+    TablesError when it cannot start.
     """
     if not (BUILT / "template.yaml").is_file():
         raise SamError("nothing is built: run `make build` first")
@@ -52,7 +52,7 @@ def sam_local(port: int = 3000, database_port: int = 5555) -> Iterator[subproces
     ensure_image(built["Parameters"]["Runtime"]["Default"].removeprefix("python"))
     with contextlib.ExitStack() as running:
         database = running.enter_context(_database(database_port))
-        os.environ.update(MADE_UP)
+        environment.for_own_database()
         create_missing(template.read(TEMPLATE).tables, database.url)
         endpoint = f"DynamoEndpoint=http://{HOST}:{database.url.rpartition(':')[2]}"
         command = [str(SAM), "local", "start-api", "--port", str(port), "--parameter-overrides", endpoint]
@@ -78,9 +78,8 @@ def _database(port: int) -> DatabaseServer:
 
 def _environment() -> dict[str, str]:
     """This process's, without any credentials: SAM would look into them, and hand them to the functions."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    nothing = {"AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_CONFIG_FILE": os.devnull}
-    return kept | nothing | {"AWS_EC2_METADATA_DISABLED": "true", "SAM_CLI_TELEMETRY": "0"}
+    kept = {name: value for name, value in os.environ.items() if name not in environment.MADE_UP}
+    return kept | {"SAM_CLI_TELEMETRY": "0"}
 
 
 def _await(sam: subprocess.Popen[bytes], url: str) -> None:

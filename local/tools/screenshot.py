@@ -17,6 +17,7 @@ import httpx
 from playwright.sync_api import sync_playwright
 
 from local.service import TEMPLATE, service
+from local.template import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--chromium", type=Path, default=CHROMIUM, help="(default: %(default)s)")
     options = parser.parse_args(arguments)
     started = time.monotonic()
-    with service("127.0.0.1", 0, None, None, TEMPLATE) as address:
+    with service(read(TEMPLATE)) as address:
         key = store(address, list(shop_traffic(datetime.now(UTC))))
         take(address, key, options.file, options.chromium)
     print(f"{options.file} taken in {time.monotonic() - started:.1f} s")

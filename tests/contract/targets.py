@@ -29,7 +29,7 @@ from local import template
 from local.gateway.event import Request, to_event, to_response
 from local.gateway.routes import Routes
 from local.ports import free_port
-from local.service import MADE_UP
+from local.environment import MADE_UP
 from local.tools import interpreter
 from local.tools.build import BUILT, LAYER, ROOT, host_architecture
 from local.tools.image import ImageError, ensure_engine, runtime_client

@@ -1,4 +1,4 @@
-"""Processes of `python -m local` that tests start, and clients of a database."""
+"""Processes of `python -m local` that tests start, clients of them, and commands that fail."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+import httpx
 import pytest
 from botocore.config import Config
+
+from local.__main__ import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,3 +97,27 @@ def connect() -> Iterator[Callable[[str], DynamoDBClient]]:
     yield make
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def http() -> Iterator[httpx.Client]:
+    """A client that goes straight to where it is told."""
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def fails(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., str]]:
+    """Runs a command that can not start: exit code 1, nothing on stdout; returns what it says on stderr."""
+    environment, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: object) -> str:
+        assert main([str(argument) for argument in arguments]) == 1
+        out, error = capsys.readouterr()
+        assert out == ""
+        return error
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)
+    os.environ.clear()
+    os.environ.update(environment)

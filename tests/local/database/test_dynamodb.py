@@ -157,7 +157,7 @@ def test_refused_write_is_not_kept(tmp_path: Path, connect: Callable[[str], Dyna
 
 
 def test_full_disk_is_an_error_and_nothing_changes(tmp_path: Path) -> None:
-    """A write that the journal can not take is answered 500 and undone in memory too; the next one works again."""
+    """A write that the journal cannot take is answered 500 and undone in memory too; the next one works again."""
     database = Database(tmp_path)
     database.call("CreateTable", json.dumps(PAIR.create).encode())
 
@@ -181,7 +181,7 @@ def test_full_disk_is_an_error_and_nothing_changes(tmp_path: Path) -> None:
 
 
 def test_failed_compaction_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """When the journal can not be written anew that is said, and the old one, whole, is read at the next start."""
+    """When the journal cannot be written anew that is said, and the old one, whole, is read at the next start."""
     database = Database(tmp_path)
     database.call("CreateTable", json.dumps(PAIR.create).encode())
     database.call("PutItem", json.dumps({"TableName": "Pair", "Item": {"pk": {"S": "p"}, "sk": {"S": "1"}}}).encode())
