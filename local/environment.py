@@ -1,7 +1,7 @@
-"""The environment of a developer's shell, made fit for the handlers, which share this process and its variables.
+"""Changes the environment variables of this process, which come from a developer's shell, to what the handlers need.
 
-Handlers and databases on this machine need nothing that the shell says of AWS or of proxies; a DynamoDB elsewhere
-needs its credentials, and maybe a proxy.
+With a database on this machine they need none of the shell's AWS settings and no proxy. A DynamoDB elsewhere needs
+credentials, and perhaps a proxy.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class EnvironmentVariablesError(Exception):
 
 
 def for_own_database() -> None:
-    """Replace all that the shell says of AWS: the database checks no credentials, and should not be shown real ones."""
+    """Replace all AWS settings by made-up ones. The database checks no credentials and must not get real ones."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(MADE_UP | NO_FILES | {"AWS_EC2_METADATA_DISABLED": "true"})
@@ -37,10 +37,10 @@ def for_own_database() -> None:
 def for_database_at(url: str) -> None:
     """Keep the credentials of the shell for the DynamoDB at this URL, or make some up where it has none.
 
-    Only HTTPS to another machine may go through a proxy, which does not see what is sent. Raises
+    Only HTTPS to another machine may use a proxy, because a proxy cannot read it. Raises
     EnvironmentVariablesError.
     """
-    os.environ.pop("AWS_LAMBDA_FUNCTION_NAME", None)  # it would tell the handlers that they run on AWS
+    os.environ.pop("AWS_LAMBDA_FUNCTION_NAME", None)  # with it the handlers would believe that they run on AWS
     if url.startswith("http://") or is_loopback(url):
         _use_no_proxy()
     if (urlsplit(url).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn")):
@@ -59,7 +59,7 @@ def for_database_at(url: str) -> None:
 
 
 def for_handlers(variables: Mapping[str, str], database: str) -> None:
-    """Set the variables of the functions, and the URL of their database, whatever a shell or a profile has set."""
+    """Set the variables of the functions and the URL of their database, over those of the shell and of a profile."""
     os.environ.update(variables)
     os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = database
     os.environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "false"
@@ -79,4 +79,4 @@ def one_line(error: Exception) -> str:
 def _use_no_proxy() -> None:
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[name]
-    os.environ["no_proxy"] = "*"  # for systems whose settings name a proxy (macOS)
+    os.environ["no_proxy"] = "*"  # also for a proxy in the settings of the system (macOS)

@@ -24,10 +24,10 @@ REGION, ACCOUNT = "us-east-1", "123456789012"
 
 
 class Schedules:
-    """Calls the scheduled functions of a template once, and then at their rates until the end of a `with` block.
+    """Calls the scheduled functions of a template when a `with` block begins, and then at their rates until it ends.
 
-    The first calls are over when the block begins: what a service was to do while it was not running, it does first.
-    A function that fails is reported on stderr, and called again at its next time.
+    The first calls are done before the block runs. A function that fails is reported on stderr and called again at its
+    next time.
     """
 
     def __init__(self, template: Template, handlers: Mapping[str, Any]) -> None:
@@ -59,9 +59,9 @@ class Schedules:
         function = self._template.functions[schedule.function]
         context = Context(str(uuid.uuid4()), function.name, function.memory, time.monotonic() + function.timeout)
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # metrics for CloudWatch, which nobody reads here
+            with contextlib.redirect_stdout(io.StringIO()):  # metrics for CloudWatch
                 self._handlers[function.name](event(datetime.now(UTC)), context)
-        except Exception:  # noqa: BLE001 - the border of the foreign code: reported in full, never hidden
+        except Exception:  # noqa: BLE001 - a handler may raise anything; the traceback is printed
             print(f"[schedule] {function.name} failed\n{traceback.format_exc()}", file=sys.stderr, flush=True)
 
 

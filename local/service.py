@@ -1,4 +1,4 @@
-"""The whole service of one template on this machine: gateway, handlers, tables, and DynamoDB if none is given."""
+"""Runs the service of a template on this machine: gateway, handlers, schedules, tables, and the database."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
-STOP_S = 5  # s that requests under way get to finish when the service stops
+STOP_S = 5  # s that running requests may take to finish when the service stops
 
 
 class ServiceError(Exception):
@@ -48,7 +48,7 @@ def service(
     TablesError, JournalError or EnvironmentVariablesError when it cannot start.
     """
     with contextlib.ExitStack() as running:
-        # The port first: when it is taken nothing else has been touched.
+        # The port first: when it is taken, nothing else has been changed.
         listener = running.enter_context(listen(host, port))
         if dynamodb:
             environment.for_database_at(dynamodb)
@@ -92,7 +92,7 @@ def _served(gateway: Gateway, listener: socket.socket) -> Iterator[None]:
 
 
 def _variables(stack: template.Template) -> dict[str, str]:
-    """The variables of all functions together; here they share one process."""
+    """The variables of all functions, which share this process."""
     together: dict[str, str] = {}
     for function in stack.functions.values():
         for name, value in function.environment.items():
@@ -102,7 +102,7 @@ def _variables(stack: template.Template) -> dict[str, str]:
 
 
 def _handlers(stack: template.Template) -> Mapping[str, Any]:
-    # First, so that no package of the same name takes the place of a layer's.
+    # First, so that no other package of the same name is imported instead.
     sys.path[:] = [*stack.import_paths, *(folder for folder in sys.path if folder not in stack.import_paths)]
     handlers = {}
     for function in stack.functions.values():
@@ -116,7 +116,7 @@ def _handlers(stack: template.Template) -> Mapping[str, Any]:
 
 
 def _check_settings(stack: template.Template) -> None:
-    """Read the settings as the functions will do: what the template lets pass, the layer may still refuse."""
+    """Read the settings as the functions do, which may refuse what the template allows."""
     if not any((Path(folder) / "analytics" / "settings.py").is_file() for folder in stack.import_paths):
         return
     from analytics.settings import MissingSetting, Settings  # of the template's layer

@@ -57,7 +57,7 @@ class Route:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A function that EventBridge calls every `seconds`."""
+    """A function that is called every `seconds`."""
 
     function: str
     seconds: int
@@ -65,7 +65,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Cors:
-    """Which web pages may call the HTTP API, and with what; origins such as `https://app.example.com`, or `*`."""
+    """Which web pages may call the HTTP API. Origins are such as `https://app.example.com`, or `*`."""
 
     origins: tuple[str, ...]
     methods: tuple[str, ...] = ()
@@ -137,13 +137,13 @@ def read(path: Path, parameters: Mapping[str, str] | None = None, environ: Mappi
 
 
 def _variables(common: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
-    """The variables of a function, unresolved: the template's own for all functions, and the function's."""
+    """The variables of a function, unresolved: those for all functions, and its own."""
     shared, own = (part.get("Environment", {}).get("Variables", {}) for part in (common, properties))
     return {**shared, **own}
 
 
 def _settable(variables: dict[str, Any], declared: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(variable, parameter) of each variable that is nothing but a parameter; AWS's own have a meaning elsewhere."""
+    """(variable, parameter) of each variable that is just a `!Ref` to a parameter, except AWS's own variables."""
     for name, value in variables.items():
         if isinstance(value, dict) and value.get("Ref") in declared and not name.startswith("AWS_"):
             yield name, value["Ref"]

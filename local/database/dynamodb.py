@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 
 class _Requests(WSGIRequestHandler):
-    """Quiet, with connections kept open, and answers sent at once (boto3 would wait 40 ms for the second segment)."""
+    """Keeps connections open, logs nothing, and sends at once: boto3 would wait 40 ms for a second segment."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing of ordinary requests."""
+        """Log no requests."""
 
 
 class DatabaseServer(ServerThread):
-    """A database served over HTTP by a thread, from entering to leaving a `with` block.
+    """A thread serves the database over HTTP while a `with` block lasts; `url` is where.
 
-    Raises AddressError when the port is taken, JournalError when the folder can not be used.
+    Raises AddressError when the port is taken, JournalError when the folder cannot be used.
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, folder: Path | None = None) -> None:

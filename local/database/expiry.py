@@ -1,10 +1,11 @@
 """Which expired items a database may delete.
 
-DynamoDB deletes items some time after their time to live, so none is ever due at once. Here the clock is that of a
-laptop, and nothing runs while it is closed. Two rules keep what would be missed:
+DynamoDB deletes an item some days after its time to live. A laptop may be closed for months, or start with a wrong
+clock, so this database is more careful:
 
-- A clock that has jumped ahead is not believed at first. A year that is wrong for a day deletes nothing.
-- A packed batch (`L#` and its time of receipt) stays until a rollup of its stream (`R#`) covers that time (`until`).
+- A clock that has jumped ahead is believed after a week. A wrong year on one day deletes nothing.
+- A packed batch (`L#` and its time of receipt) is deleted only when a rollup of its stream (`R#`) covers that time
+  (the attribute `until`).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     Attributes = dict[str, Any]
 
 DAY = 86_400
-JUMP = 32 * DAY  # seconds that a database may lie unused before its clock counts as one that jumped,
-PROOF = 7 * DAY  # and that this clock must go on before it is believed
+JUMP = 32 * DAY  # seconds; a longer step of the clock between two readings is in doubt
+PROOF = 7 * DAY  # seconds that a doubted clock must go on before it is believed
 
 
 @dataclass(slots=True)
@@ -35,7 +36,7 @@ class Calendar:
     latest: float = 0.0
 
     def read(self, now: float) -> float:
-        """Note what the clock says; returns the time by which items may count as expired."""
+        """Take a reading of the clock; returns the time at which items count as expired."""
         if now <= self.believed + JUMP:
             self.believed, self.doubted = now, None
         elif self.doubted is None or not self.doubted <= now <= self.latest + JUMP:
@@ -49,7 +50,7 @@ class Calendar:
 
 def unexpired(items: Iterable[Attributes], ttl: str, now: float) -> Iterator[Attributes]:
     """The items of a table, given as on the wire, that must be kept at `now`; `ttl` is the attribute that ends them."""
-    covered: dict[str, str] = {}  # per stream: all batches that were received before this are in a rollup
+    covered: dict[str, str] = {}  # stream: the rollups hold all batches received before this
     expired_batches = []
     for item in items:
         stream, sort_key = _text(item, "api_key"), _text(item, "timestamp")

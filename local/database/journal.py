@@ -1,4 +1,4 @@
-"""A folder that keeps a database: a file of JSON lines to which every write is appended before it is acknowledged.
+"""The file that keeps a database in a folder: each write is appended as a JSON line before it is acknowledged.
 
 One line is one acknowledged request: a JSON list of changes, each `{"table", "put": attributes}`, `{"table", "delete":
 key}`, `{"call": operation, "body": {...}}` or `{"calendar": {...}}`. A line is written in one piece and given to the
@@ -55,7 +55,7 @@ class Journal:
         """Apply every line, oldest first; returns a sentence about a damaged end, if the file has one.
 
         A power cut damages the end of the file. Lines there that are not JSON are appended to `journal.damaged`; a
-        last line without its end was never acknowledged, and is left out. Any other damage raises JournalError.
+        last line without a line end was never acknowledged, and is skipped. Any other damage raises JournalError.
         Raises OSError.
         """
         if not self.path.exists():
@@ -93,7 +93,7 @@ class Journal:
         )
 
     def append(self, changes: list[Change]) -> None:
-        """Add one line. Raises OSError when the disk does not take it; the file is then as it was before."""
+        """Append one line. Raises OSError when the disk refuses it, and leaves the file as it was."""
         line = json.dumps(changes, separators=(",", ":")).encode() + b"\n"
         try:
             written = os.write(self._file, line)
@@ -106,7 +106,7 @@ class Journal:
 
     @property
     def wants_compaction(self) -> bool:
-        """Whether the file has grown so much that it is worth writing anew."""
+        """Whether the file has grown so much that it should be compacted."""
         return self._size > max(FLOOR, GROWTH * self._size_when_compact)
 
     def compact(self, changes: Iterable[Change]) -> None:
@@ -132,7 +132,7 @@ class Journal:
         self._size = self._size_when_compact = os.fstat(self._file).st_size
 
     def close(self) -> None:
-        """Close the file and let the folder go."""
+        """Close the file and release the folder."""
         self._close_file()
         os.close(self._lock)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.database.engine import Engine
 from local.database.expiry import Calendar, unexpired
-from local.database.idempotency import Repeats
+from local.database.idempotency import Tokens
 from local.database.journal import Journal, JournalError
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
     Affected = list[tuple[str, dict[str, Any]]]
 
-SCHEMA_CALLS = ("CreateTable", "DeleteTable", "UpdateTimeToLive")  # journalled as they came
+SCHEMA_CALLS = ("CreateTable", "DeleteTable", "UpdateTimeToLive")  # written to the journal as they are
 BODY_LIMIT = 16 * 1024 * 1024  # bytes; DynamoDB's largest request
 
 
 class Database:
-    """A WSGI app that does DynamoDB operations and, given a folder, keeps what it acknowledged. Thread-safe.
+    """A WSGI app that does DynamoDB operations and, with a folder, writes them to its journal. Thread-safe.
 
     Raises JournalError when the folder cannot be used.
     """
@@ -42,8 +42,8 @@ class Database:
         self._engine.clear()
         self._lock = threading.Lock()
         self._clock = clock
-        self._repeats = Repeats(clock)
-        self._calendar = Calendar(clock())  # an empty database has nothing to lose; a journal brings its own
+        self._tokens = Tokens(clock)
+        self._calendar = Calendar(clock())  # a journal brings its own
         self._schema: list[Change] = []  # the calls that created the tables
         self._journal = Journal(folder) if folder else None
         if self._journal:
@@ -65,7 +65,7 @@ class Database:
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length) if length <= BODY_LIMIT else b""
         operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")[2]
-        # A browser always names its page's origin in a POST, an SDK never: no web page may read or write this database.
+        # No web page may use this database: a browser sends the page's origin with every POST, an SDK never does.
         if environ["REQUEST_METHOD"] != "POST" or not operation or "HTTP_ORIGIN" in environ or length > BODY_LIMIT:
             status, answer = _error(400, "ValidationException", "not a DynamoDB request")
         else:
@@ -75,11 +75,11 @@ class Database:
         return [answer]
 
     def call(self, operation: str, body: bytes) -> tuple[int, bytes]:
-        """Do one operation; it is in the journal when this returns with status 200."""
+        """Do one operation; returns status and JSON body. A change is in the journal when the status is 200."""
         request = _parse(body)
         with self._lock:
-            if operation == "TransactWriteItems" and (repeated := self._repeats.answer(request)):
-                return repeated
+            if operation == "TransactWriteItems" and (earlier := self._tokens.answer(request)):
+                return earlier
             affected = [
                 (table, key)
                 for table, attributes in _affected(operation, request)
@@ -107,7 +107,7 @@ class Database:
                     if self._journal.wants_compaction:
                         self._compact(self._journal)
                 if operation == "TransactWriteItems":
-                    self._repeats.note(request, result[1])
+                    self._tokens.note(request, result[1])
             return result
 
     def close(self) -> None:
@@ -151,7 +151,7 @@ class Database:
             self._schema.append({"call": operation, "body": request})
 
     def _snapshot(self) -> Iterator[Change]:
-        """Everything there is, without the items that may go: their time is over, and nothing needs them."""
+        """The whole content, without the expired items that may be deleted."""
         now = self._calendar.read(self._clock())
         yield {"calendar": asdict(self._calendar)}
         yield from self._schema
@@ -171,7 +171,7 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 
 def _affected(operation: str, request: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """(table, attributes with the key among them) of each item that an operation may change."""
+    """(table, attributes that include the key) of each item that an operation may change."""
     table = request.get("TableName", "")
     if operation == "PutItem":
         return [(table, request.get("Item", {}))]

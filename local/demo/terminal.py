@@ -1,4 +1,4 @@
-"""The answer of GET /dashboard as tables in a terminal."""
+"""The answer of GET /dashboard as tables in the terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BAR = 30  # characters of the longest bar
 
 
 def show(dashboard: dict[str, Any], console: Console) -> None:
-    """Print the blocks of a dashboard, busiest first as they come."""
+    """Print the blocks of an answer of GET /dashboard."""
     console.print(_tiles(dashboard["summary"]))
     console.print(_endpoints(dashboard["endpoint_stats"]))
     console.print(

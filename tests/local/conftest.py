@@ -108,7 +108,7 @@ def http() -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def fails(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., str]]:
-    """Runs a command that can not start: exit code 1, nothing on stdout; returns what it says on stderr."""
+    """Runs a command that cannot start: exit code 1, nothing on stdout; returns what it says on stderr."""
     environment, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
 
     def run(*arguments: object) -> str:

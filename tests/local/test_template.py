@@ -102,7 +102,7 @@ def test_deployed_stack_serves_the_contract() -> None:
     ],
 )
 def test_what_is_not_understood_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    """A template that can not be read, or says what only AWS understands in a variable, is refused in one sentence."""
+    """A template that cannot be read, or says what only AWS understands in a variable, is refused in one sentence."""
     file = tmp_path / "template.yaml"
     file.write_text(text)
     with pytest.raises(TemplateError, match=message):
