@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 
 from analytics.schema import MAX_BODY, MAX_PROBLEMS
-from local.gateway.server import CONCURRENCY, REQUEST_LIMIT, Gateway
+from local.gateway.http_api import CONCURRENCY, REQUEST_LIMIT, Gateway
 from local.template import Function, Route
 from tests.functions.wire import batch, log
 from tests.support.raw_http import HOST, Answer, RunningServer, closed_by_server, read
