@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import Counter
 from typing import Any
 
 import httpx
@@ -120,6 +121,19 @@ def test_weights_are_counted() -> None:
     assert delivery.buffer.losses == {"http_413": 101}
     assert delivery.flush(1)
     assert service.batches[-1]["dropped"] == {"http_413": 101}
+
+
+def test_a_log_that_is_too_large_for_a_batch() -> None:
+    """A log that no batch can hold is lost alone, and counted with its weight; those around it are stored."""
+    service = Service()
+    delivery = made(service)
+    huge: Row = (1_763_985_600.0, 0.001, "GET" * 400_000, "/", 200, None, "", 5)
+    for each in (row(), huge, row(), huge):
+        delivery.record(each)
+    assert delivery.flush(5)
+    assert [len(batch["logs"]) for batch in service.batches if batch["logs"]] == [1, 1]
+    assert sum((Counter(batch["dropped"]) for batch in service.batches), Counter()) == {"too_large": 10}
+    assert delivery.pending == 0
 
 
 def test_an_exception_nobody_foresaw(caplog: pytest.LogCaptureFixture) -> None:
