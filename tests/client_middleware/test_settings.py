@@ -135,10 +135,12 @@ def test_an_async_consumer_is_refused() -> None:
 
 
 def test_a_secret_is_not_shown() -> None:
-    """What is wrong with a key is said without the key."""
-    with pytest.raises(SettingsError) as caught:
-        create_tracking_middleware(api_key="very secret")
-    assert "very secret" not in str(caught.value)
+    """What is wrong with a key or a secret is said without its value."""
+    for name, value in (("api_key", "very secret"), ("ip_secret", b"very secret")):
+        wrong: Any = {name: value}
+        with pytest.raises(SettingsError, match=name) as caught:
+            create_tracking_middleware(**wrong)
+        assert "very secret" not in str(caught.value)
 
 
 def test_a_wrong_setting_stops_the_start() -> None:
