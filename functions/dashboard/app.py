@@ -1,4 +1,4 @@
-"""GET /dashboard, /raw_logs and the web page: query, fold, answer."""
+"""GET /dashboard, /raw_logs and the web page; the scheduled fold."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def create_app(service: Service) -> FastAPI:
 
     @app.get("/dashboard", tags=["insights"])
     async def dashboard(asked: Annotated[DashboardQuery, Query()], key: KeyRecord = reader) -> JSONResponse:
-        """How the API is doing: every block of the dashboard over a range of time."""
+        """All blocks of the dashboard over a range of time."""
         source = Source(service.logs, key.stream, service.now, service.settings.raw_retention_days)
         question = Question(asked.filter(), asked.period, asked.top)
         blocks = compared(source, question) if asked.compare else answer(source, question)
@@ -119,7 +119,7 @@ def create_app(service: Service) -> FastAPI:
 
     @app.get("/raw_logs", tags=["insights"])
     async def raw_logs(request: Request, asked: Annotated[LogsQuery, Query()], key: KeyRecord = reader) -> Response:
-        """The logs themselves, newest received first.
+        """The logs themselves, in order of receipt, newest first.
 
         While there may be more, the `Link` header names the next page. `Accept: text/csv` or `application/x-ndjson`
         gives the same page as a file.
@@ -133,7 +133,7 @@ def create_app(service: Service) -> FastAPI:
 
     @app.get("/health", tags=["service"])
     async def health() -> JSONResponse:
-        """Whether the function runs, and what time it is there. It looks at no table."""
+        """Whether the function runs, and its clock. It reads no table."""
         return JSONResponse({"status": "ok", "time": isoformat(service.now())}, headers={"Cache-Control": "no-store"})
 
     @app.get("/", include_in_schema=False)
@@ -193,7 +193,7 @@ def _as(accept: str, rows: list[Row], headers: dict[str, str]) -> Response:
 
 
 def static(name: str, request: Request) -> Response:
-    """A file of the web page, from anywhere below `static`. Raises NotFound for any other name."""
+    """A file of the web page by its name, wherever it is below `static`. Raises NotFound for any other name."""
     body, packed, media_type, etag = _file(name)
     headers = PAGE_HEADERS | {"ETag": etag, "Vary": "Accept-Encoding"}
     if request.headers.get("if-none-match") == etag:
@@ -223,10 +223,13 @@ def _microseconds(milliseconds: float | None) -> int | None:
 
 
 def fold_on_schedule(service: Service) -> dict[str, int]:
-    """Store, of all streams, what nobody has for most of a day, so that no raw log expires before it is folded."""
+    """Fold every stream that was not folded for most of a day, so that no raw log expires before it is folded.
+
+    Writes how much is left as metrics to standard output, and returns it.
+    """
     streams, now = list(service.keys.streams()), service.now()
-    # A run may end before it is through: each stream gets its turn. All that start from one snapshot (SnapStart) share
-    # Python's own random state, and would take the same turns every time.
+    # A run may end before the last stream: in a random order each stream gets its turn. SystemRandom, because instances
+    # that start from one snapshot (SnapStart) share Python's own random state and would use the same order every time.
     random.SystemRandom().shuffle(streams)
     done = fold_all(service.logs, streams, service.now, now + SCHEDULE_US)
     figures = {"OldestUnfoldedAge": (done["oldest_age"], "Seconds"), "StreamsLeft": (done["left"], "Count")}

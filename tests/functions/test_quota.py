@@ -70,7 +70,7 @@ def test_a_day_has_so_many_calls_and_no_more(service: Service, clock: Clock) -> 
     for _ in range(3):
         answer = api.post("/track/batch", json=batch(log()))
         assert answer.status_code == 429
-        detail = "The 5 write calls of this day are used up; they are counted anew from midnight UTC"
+        detail = "Daily limit of 5 calls reached; it resets at midnight UTC"
         assert answer.json() == {"detail": detail}
         assert answer.headers["retry-after"] == str(12 * 3600)
     clock.advance(12 * 3600 - 0.25 - 0.000001)

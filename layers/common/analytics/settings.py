@@ -1,4 +1,4 @@
-"""What the environment says, read once into one value: the only place that looks at it."""
+"""The settings of the service, read once from the environment. No other module reads it."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ SUMMARY_RETENTION_DAYS = 400
 
 
 class MissingSetting(RuntimeError):
-    """A variable that must be there is not, or has no value; the message names it."""
+    """A required variable is missing or empty; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of the service. Retention is in days."""
+    """The settings of the service.
+
+    Retention is in days. `daily_quota` is how many tracking calls, and as many reading calls, a stream may make in a
+    UTC day; 0 sets no limit. Without a `signup_token` anybody may create a key.
+    """
 
     logs_table: str
     keys_table: str
-    signup_token: str | None = None  # None: anybody may create a key
+    signup_token: str | None = None
     raw_retention_days: int = RAW_RETENTION_DAYS
     summary_retention_days: int = SUMMARY_RETENTION_DAYS
-    daily_quota: int = (
-        0  # calls of tracking, and as many of reading, that a stream may make in a UTC day; 0: any number
-    )
+    daily_quota: int = 0
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """The settings in LOGS_TABLE, KEYS_TABLE, SIGNUP_TOKEN, {RAW,SUMMARY}_RETENTION_DAYS and DAILY_QUOTA.
+        """Read LOGS_TABLE, KEYS_TABLE, SIGNUP_TOKEN, {RAW,SUMMARY}_RETENTION_DAYS and DAILY_QUOTA.
 
-        Raises MissingSetting when a table is not named, ValueError when a number is none.
+        Raises MissingSetting when a table is not named, ValueError when a number is not one or is too small.
         """
         return cls(
             logs_table=_required(environ, "LOGS_TABLE"),
@@ -44,7 +46,7 @@ class Settings:
 
 
 def on_lambda(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process is a Lambda function's."""
+    """Whether this process runs a Lambda function."""
     return "AWS_LAMBDA_FUNCTION_NAME" in environ
 
 
