@@ -549,6 +549,14 @@ def test_what_a_repeated_batch_says_beside_its_logs_counts_once(api: Api) -> Non
     }
 
 
+def test_a_repeated_batch_counts_the_requests_that_it_stands_for(api: Api) -> None:
+    """Sampled logs are more requests than they are logs, also when they come twice."""
+    for _ in range(2):
+        api.post("/track/batch", json=batch(log(weight=20), log(weight=5)))
+    counted = delivery(api)
+    assert (counted["accepted"], counted["duplicates"]) == (25, 25)
+
+
 def test_the_same_log_by_itself_is_two_requests(api: Api) -> None:
     """A client that sends single logs has no ids: equal logs are two."""
     for _ in range(2):

@@ -263,6 +263,20 @@ def test_a_search_that_takes_too_long_gives_what_it_has(service: Service) -> Non
     assert [numbers(page) for page in found] == [[], [], [1]]
 
 
+def test_no_log_comes_twice_after_a_page_that_was_cut_short(service: Service) -> None:
+    """The next page begins after the batch at which the search stopped, whichever of its logs were shown."""
+    api = Api(service)
+    for number in range(10):
+        send(api, *[log(process_time=10 * number + at) for at in range(3)], batch_id=f"b{number}")
+    seconds = counting()
+    slow = Api(replace(service, now=lambda: NOON + next(seconds) * 3_000_000))  # a page ends after three batches
+    slow.key = api.key
+    found = pages(slow)
+    assert len(found) > 2
+    expected = [10 * number + at for number in reversed(range(10)) for at in reversed(range(3))]
+    assert [number for page in found for number in numbers(page)] == expected
+
+
 # -- exports -----------------------------------------------------------------------------------------------------------
 
 CELLS = {

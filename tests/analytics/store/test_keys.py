@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from analytics.errors import Conflict, Unavailable
+from analytics.errors import Conflict, Unauthorized, Unavailable
 from analytics.store import KeyRecord, KeyTable
 from analytics.store.keys import MAX_KEYS
 from tests.conftest import NOON
@@ -227,3 +227,40 @@ def test_a_key_allows_what_its_scope_says(scope: str, allowed: list[str]) -> Non
     """A full key does everything; the others do what they are named for, and never what is for full keys."""
     record = replace(RECORD, scope=scope)
     assert [wanted for wanted in ("read", "write", "full") if record.allows(wanted)] == allowed
+
+
+@pytest.mark.parametrize("state", ["revoked", "expired", "erasing"])
+def test_a_rotation_needs_the_key_that_asks_for_it(engine: Engine, state: str) -> None:
+    """The transaction checks it: a stolen key that has just ended makes no other key out of a good one."""
+    by = replace(RECORD, key_hash="00" * 32, key_id="Key0000000000002")
+    engine.keys.add(RECORD)
+    engine.keys.add(replace(by, expires_at=NOON) if state == "expired" else by)
+    if state == "revoked":
+        engine.keys.remove(by)
+    if state == "erasing":
+        engine.client.put_item(TableName=engine.keys_table, Item=by.item() | {"status": {"S": "erasing"}})
+    new = replace(RECORD, key_hash="ff" * 32, key_id="Key0000000000003")
+    with pytest.raises(Unauthorized):
+        engine.keys.rotate(RECORD, new, NOON + 60, by, NOON)
+    assert engine.keys.find(RECORD.key_hash, NOON, fresh=True) == RECORD
+    assert engine.keys.find(new.key_hash, NOON) is None
+
+
+def test_streams_are_found_on_every_page_of_the_table() -> None:
+    """The table of keys grows beyond a page of a megabyte; a page may also hold no stream at all."""
+    client = boto3.client("dynamodb", endpoint_url="http://127.0.0.1:9")
+    last = {"key_hash": {"S": "last of its page"}}
+    asked = {
+        "TableName": "keys",
+        "FilterExpression": "begins_with(key_hash, :stream) AND attribute_not_exists(erasing)",
+        "ExpressionAttributeValues": {":stream": {"S": "stream#"}},
+        "ProjectionExpression": "key_hash",
+    }
+    with Stubber(client) as stub:
+        page: Any = {"Items": [{"key_hash": {"S": "stream#a"}}], "LastEvaluatedKey": last}
+        stub.add_response("scan", page, asked)
+        stub.add_response("scan", {"Items": [], "LastEvaluatedKey": last}, asked | {"ExclusiveStartKey": last})
+        stub.add_response("scan", {"Items": [{"key_hash": {"S": "stream#b"}}]}, asked | {"ExclusiveStartKey": last})
+        assert list(KeyTable(client, "keys").streams()) == ["a", "b"]
+        stub.assert_no_pending_responses()
+    client.close()
