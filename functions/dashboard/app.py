@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from analytics import emf
 from analytics.errors import NotFound
+from analytics.http_headers import accepts_gzip, best_type, matches_etag
 from analytics.query.answer import Question, Source, answer, compared, first_receipt
 from analytics.query.cursor import Cursor
 from analytics.query.export import Row, row, to_csv, to_ndjson
@@ -28,13 +29,15 @@ from analytics.schema import Address
 from analytics.store import KeyRecord
 from analytics.summary.fold import fold_all
 from analytics.times import SECOND, isoformat
-from analytics.web import Service, application, authorized
+from analytics.web import Service, application, authorized, header
 
 SCHEDULE_US = 20 * SECOND  # of folding in one scheduled run; the function ends after 29 s
 PAGE_DEADLINE = 8 * SECOND  # of looking for raw logs before a page is cut short
 PAGE_BYTES = 5_500_000  # of text before a page is cut short: Lambda gives back 6 MB, of JSON in JSON
 _NARROW, _WIDE = 4, 12  # bytes that a character takes there at most: a quotation mark, escaped twice; a surrogate pair
 _BEYOND = 1e12  # ms, thirty years: longer than any request, and still a number when it is microseconds
+CSV, NDJSON = "text/csv", "application/x-ndjson"
+FORMATS = ("application/json", NDJSON, CSV)  # of raw logs, the default first
 STATIC = Path(__file__).parent / "static"
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -129,7 +132,7 @@ def create_app(service: Service) -> FastAPI:
         if following:
             url = request.url.include_query_params(cursor=following)
             headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-        return _as(request.headers.get("accept", ""), rows, headers)
+        return _as(best_type(header(request, "accept"), FORMATS), rows, headers)
 
     @app.get("/health", tags=["service"])
     async def health() -> JSONResponse:
@@ -183,12 +186,12 @@ def _bytes(shown: Row) -> int:
     return sum(len(text) * (_NARROW if text.isascii() else _WIDE) for text in texts)
 
 
-def _as(accept: str, rows: list[Row], headers: dict[str, str]) -> Response:
-    if "text/csv" in accept:
+def _as(media_type: str, rows: list[Row], headers: dict[str, str]) -> Response:
+    if media_type == CSV:
         headers["Content-Disposition"] = 'attachment; filename="logs.csv"'
-        return Response(to_csv(rows), headers=headers, media_type="text/csv")
-    if "application/x-ndjson" in accept:
-        return Response(to_ndjson(rows), headers=headers, media_type="application/x-ndjson")
+        return Response(to_csv(rows), headers=headers, media_type=CSV)
+    if media_type == NDJSON:
+        return Response(to_ndjson(rows), headers=headers, media_type=NDJSON)
     return JSONResponse(rows, headers=headers)
 
 
@@ -196,9 +199,9 @@ def static(name: str, request: Request) -> Response:
     """A file of the web page by its name, wherever it is below `static`. Raises NotFound for any other name."""
     body, packed, media_type, etag = _file(name)
     headers = PAGE_HEADERS | {"ETag": etag, "Vary": "Accept-Encoding"}
-    if request.headers.get("if-none-match") == etag:
+    if matches_etag(header(request, "if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if accepts_gzip(header(request, "accept-encoding")):
         return Response(packed, headers=headers | {"Content-Encoding": "gzip"}, media_type=media_type)
     return Response(body, headers=headers, media_type=media_type)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from analytics.runtime import lambda_handler
 
 import hmac
+from contextlib import suppress
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import Depends, FastAPI, Header, Query, Request, Security
@@ -14,13 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from analytics import api_key
 from analytics.errors import Invalid, NotFound, Problem, Unauthorized
+from analytics.reasons import KEY_ID, PRINTABLE
 from analytics.store import KeyRecord
 from analytics.store.erasure import Erasure
 from analytics.times import isoformat
 from analytics.web import Service, api_key_header, application, authorized, read_body
 
 MAX_GRACE = 30 * 86_400  # seconds
-_KEY_ID = r"^[0-9A-Za-z]{16}$"
 _NOT_STORED = {"Cache-Control": "no-store"}
 
 
@@ -32,16 +33,14 @@ class KeyOptions(_Asked):
     """The options of a new key. All are optional."""
 
     scope: Literal["full", "read", "write"] = Field("full", description="`write` tracks, `read` reads, `full` does all")
-    name: str | None = Field(None, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
+    name: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTABLE)
 
 
 class RotationOptions(_Asked):
     """Which key to replace, and when the old one ends. All are optional."""
 
     grace_seconds: int = Field(86_400, ge=0, le=MAX_GRACE, description="how long the old key still works")
-    key_id: str | None = Field(
-        None, pattern=_KEY_ID, description="another key of the same data instead of the one used"
-    )
+    key_id: str | None = Field(None, pattern=KEY_ID, description="another key of the same data instead of the one used")
 
 
 class Revocation(BaseModel):
@@ -50,9 +49,7 @@ class Revocation(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     data: bool = Field(False, description="also erase all stored data of the stream, and all its keys")
-    key_id: str | None = Field(
-        None, pattern=_KEY_ID, description="another key of the same data instead of the one used"
-    )
+    key_id: str | None = Field(None, pattern=KEY_ID, description="another key of the same data instead of the one used")
 
 
 _Body = TypeVar("_Body", bound=BaseModel)
@@ -69,7 +66,7 @@ def create_app(service: Service) -> FastAPI:
         request: Request, _: Annotated[str | None, Security(api_key_header)] = None
     ) -> KeyRecord | None:
         sent = request.headers.get("x-api-key")  # an empty one is a wrong key, not a sign-up
-        return None if sent is None else await find_owner(sent)
+        return None if sent is None else await find_owner(request, sent)
 
     @app.post("/generate_key", status_code=201, tags=["keys"])
     async def generate_key(
@@ -87,7 +84,7 @@ def create_app(service: Service) -> FastAPI:
             _check_token(service.settings.signup_token, authorization)
         asked = await _read(request, KeyOptions)
         if by is None and asked.scope != "full":
-            reason = "Input should be full where no key is sent: a new stream without a full key could not be managed"
+            reason = "Input should be full when no key is sent: only a full key can manage a new stream"
             raise Invalid("The request is not valid", [Problem(None, "scope", reason)])
         stream, now = by.stream if by else api_key.new_id(), service.now()
         secret, record = _new(stream, asked.scope, asked.name, now)
@@ -138,9 +135,23 @@ def create_app(service: Service) -> FastAPI:
 
 
 def _check_token(token: str | None, authorization: str | None) -> None:
-    sent = (authorization or "").encode("latin-1")
-    if token and not hmac.compare_digest(sent, f"Bearer {token}".encode()):
-        raise Unauthorized("Missing or invalid sign-up token", scheme="Bearer")
+    """Raise Unauthorized without the sign-up token, if there is one, and for an API key in its place."""
+    scheme, _, sent = (authorization or "").partition(" ")
+    sent = sent.strip() if scheme.lower() == "bearer" else ""
+    if token and any(hmac.compare_digest(sent.encode("latin-1"), each) for each in _on_the_wire(token.strip())):
+        return
+    if api_key.is_well_formed(sent):  # meant to add a key to a stream, not to begin another one
+        raise Unauthorized("An API key must come in the X-API-Key header, not as Authorization: Bearer")
+    if token:
+        raise Unauthorized("Missing or invalid sign-up token: send it as Authorization: Bearer", scheme="Bearer")
+
+
+def _on_the_wire(token: str) -> set[bytes]:
+    """A token as clients send it, in UTF-8 or Latin-1. A gateway may have taken bytes of UTF-8 for Latin-1."""
+    spellings = {token.encode(), token.encode().decode("latin-1").encode()}
+    with suppress(UnicodeEncodeError):
+        spellings.add(token.encode("latin-1"))
+    return spellings
 
 
 async def _read(request: Request, kind: type[_Body]) -> _Body:

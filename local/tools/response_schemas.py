@@ -226,6 +226,10 @@ EXAMPLES: dict[str, Any] = {
         "detail": "The log is not valid",
         "errors": [{"index": None, "field": "status_code", "reason": "Input should be a valid integer"}],
     },
+    "UnknownCoding": {
+        "detail": "The content encoding is not known",
+        "errors": [{"index": None, "field": None, "reason": "Send the body plain or compressed with gzip"}],
+    },
     "GatewayRefusal": {"message": "Too Many Requests"},
     "Health": {"status": "ok", "time": "2026-11-24T14:05:09.120000Z"},
     "RawLog": {

@@ -364,24 +364,74 @@ def test_sign_up_may_ask_for_a_token(service: Service, dynamodb: DynamoDBClient)
     """Where the service has one, 401 names the scheme without it, and nothing is stored."""
     closed = replace(service, settings=replace(service.settings, signup_token="a ✓ token"))
     token = "Bearer a ✓ token".encode()
-    wrong: tuple[Any, ...] = (None, b"", b"Bearer", b"Bearer ", b"a token", token[:-1], token + b"s", token.lower())
-    for sent in (*wrong, b"Basic " + token[7:]):
+    wrong: tuple[Any, ...] = (None, b"", b"Bearer", b"Bearer ", b"a token", token[:-1], token + b"s", token.upper())
+    for sent in (*wrong, b"Basic " + token[7:], b"Bearer" + token[7:], b"Bearer a ? token"):
         answer = generate(closed, headers={} if sent is None else {"Authorization": sent})
-        assert (answer.status_code, answer.json()) == (401, {"detail": "Missing or invalid sign-up token"})
+        detail = "Missing or invalid sign-up token: send it as Authorization: Bearer"
+        assert (answer.status_code, answer.json()) == (401, {"detail": detail})
         assert answer.headers["www-authenticate"] == "Bearer"
     assert items(dynamodb) == []
 
 
-@pytest.mark.parametrize("token", ["a token", "~!@#$%^&*()", "tök"])
-def test_the_right_token_opens_sign_up(service: Service, token: str) -> None:
-    """Whatever it is made of, as it goes over the wire in UTF-8."""
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER  "])
+@pytest.mark.parametrize("token", ["a token", "~!@#$%^&*()", "tök", "naïve ✓ 鍵", "Bearer"])
+def test_the_right_token_opens_sign_up(service: Service, token: str, scheme: str) -> None:
+    """Whatever it is made of, as clients and gateways send it: in UTF-8, in Latin-1, in UTF-8 taken for Latin-1."""
     closed = replace(service, settings=replace(service.settings, signup_token=token))
-    assert generate(closed, headers={"Authorization": f"Bearer {token}".encode()}).status_code == 201
+    sent = f"{scheme}{token}"
+    spellings = {sent.encode(), sent.encode().decode("latin-1").encode()}
+    if sent.encode("latin-1", "replace").decode("latin-1") == sent:
+        spellings.add(sent.encode("latin-1"))
+    for each in spellings:
+        assert generate(closed, headers={"Authorization": each}).status_code == 201
 
 
-def test_an_open_service_ignores_a_token(service: Service) -> None:
+@pytest.mark.parametrize("sent", ["Bearer whatever", "Basic dXNlcjpwYXNz", "bearer aak_", ""])
+def test_an_open_service_ignores_a_token(service: Service, sent: str) -> None:
     """Locally anybody may sign up."""
-    assert generate(service, headers={"Authorization": "Bearer whatever"}).status_code == 201
+    assert generate(service, headers={"Authorization": sent}).status_code == 201
+
+
+@pytest.mark.parametrize("token", [None, "token"])
+def test_a_key_in_the_place_of_the_token_is_no_sign_up(
+    api: Api, service: Service, dynamodb: DynamoDBClient, token: str | None
+) -> None:
+    """Who sends an API key as a bearer means its data, and is told the right header."""
+    before = items(dynamodb)
+    closed = replace(service, settings=replace(service.settings, signup_token=token))
+    answer = generate(closed, headers={"Authorization": f"bearer {api.key}"})
+    detail = "An API key must come in the X-API-Key header, not as Authorization: Bearer"
+    assert (answer.status_code, answer.json()) == (401, {"detail": detail})
+    assert items(dynamodb) == before
+
+
+def test_a_token_may_look_like_a_key(service: Service) -> None:
+    """Where the operator made the sign-up token so, it is the token."""
+    token = api_key.generate()
+    closed = replace(service, settings=replace(service.settings, signup_token=token))
+    assert generate(closed, headers={"Authorization": f"Bearer {token}"}).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("sent", "where"),
+    [
+        ("Bearer {}", "as Authorization: Bearer"),
+        ("bearer {}", "as Authorization: Bearer"),
+        ("ApiKey {}", "in the Authorization header"),
+        ("{}", "in the Authorization header"),
+    ],
+)
+def test_a_key_in_the_wrong_header_is_told_the_right_one(api: Api, sent: str, where: str) -> None:
+    """On every kind of route; with X-API-Key beside it another credential means nothing."""
+    authorization = {"Authorization": sent.format(api.key)}
+    for method, path in (("GET", "/raw_logs"), ("POST", "/track"), ("GET", "/keys"), ("DELETE", "/key")):
+        answer = api.request(method, path, headers=authorization)
+        detail = f"Missing API key: send it in the X-API-Key header, not {where}"
+        assert (answer.status_code, answer.json()) == (401, {"detail": detail})
+        assert answer.headers["www-authenticate"] == "ApiKey"
+    assert api.get("/raw_logs", headers=authorization).status_code == 200
+    wrong = api.request("GET", "/raw_logs", headers=authorization | {"X-API-Key": api_key.generate()})
+    assert (wrong.status_code, wrong.json()) == (401, UNAUTHORIZED)
 
 
 def test_a_mistake_of_ours_shows_nothing_of_our_inside(service: Service) -> None:
@@ -398,7 +448,7 @@ def test_a_deleted_key_stops_working_within_thirty_seconds(api: Api, dynamodb: D
     assert api.get("/dashboard").status_code == 200
     clock.advance(0.001)
     answer = api.get("/dashboard")
-    assert (answer.status_code, answer.json()) == (401, {"detail": "Missing or invalid API key"})
+    assert (answer.status_code, answer.json()) == (401, UNAUTHORIZED)
 
 
 def test_a_key_made_elsewhere_works(api: Api, service: Service) -> None:

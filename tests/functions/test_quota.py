@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +14,7 @@ from analytics.store import KeyTable
 from analytics.store.quota import Quota
 from analytics.web import Service
 from tests.conftest import NOON, SETTINGS, Api, Clock
+from tests.functions.front import operations
 from tests.functions.wire import batch, log
 from tests.support.engines import Engine
 
@@ -37,19 +36,6 @@ def instance(service: Service, dynamodb: DynamoDBClient, secret: str) -> Api:
     return api
 
 
-@contextmanager
-def calls(client: DynamoDBClient) -> Iterator[Counter[str]]:
-    """The operations asked of DynamoDB meanwhile, by name."""
-    made: Counter[str] = Counter()
-
-    def note(model: Any, **_: Any) -> None:
-        made[model.name] += 1
-
-    client.meta.events.register("before-call.dynamodb", note)
-    yield made
-    client.meta.events.unregister("before-call.dynamodb", note)
-
-
 def tracked(api: Api, number: int) -> list[int]:
     """The statuses of so many calls of /track."""
     return [api.post("/track", json=log()).status_code for _ in range(number)]
@@ -57,7 +43,7 @@ def tracked(api: Api, number: int) -> list[int]:
 
 def test_without_a_quota_nothing_is_counted(api: Api, dynamodb: DynamoDBClient) -> None:
     """Nor is anything written for it."""
-    with calls(dynamodb) as made:
+    with operations(dynamodb) as made:
         assert tracked(api, 20) == [200] * 20
     assert made == {"GetItem": 1, "PutItem": 20}
 
@@ -117,12 +103,12 @@ def test_refused_calls_of_strangers_do_not_count(service: Service) -> None:
 def test_counting_takes_no_write_for_each_call(service: Service, dynamodb: DynamoDBClient, clock: Clock) -> None:
     """A hundredth of the limit is counted in memory: 100 writes for 400 calls, and none for those refused."""
     api = Api(limited(service, 400))
-    with calls(dynamodb) as made:
+    with operations(dynamodb) as made:
         statuses = Counter(tracked(api, 400))
     assert statuses == {200: 400}
     assert made["PutItem"] == 400
     assert made["UpdateItem"] == 101  # the first of a day takes two
-    with calls(dynamodb) as made:
+    with operations(dynamodb) as made:
         assert Counter(tracked(api, 30)) == {429: 30}
     assert made == {}
 

@@ -331,6 +331,26 @@ def test_ndjson_is_the_same_rows_one_a_line(api: Api) -> None:
     assert api.get("/raw_logs?method=PUT", headers={"Accept": "application/x-ndjson"}).content == b""
 
 
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("TEXT/CSV", "text/csv"),
+        ("text/csv;q=0", "application/json"),
+        ("text/csv;q=0, */*", "application/json"),
+        ("text/*;q=0.3, application/x-ndjson;q=0.2", "text/csv"),
+        ("application/json;q=0.5, Application/X-NDJSON", "application/x-ndjson"),
+        ("text/html, */*;q=0.8", "application/json"),
+        ("image/png", "application/json"),
+    ],
+)
+def test_the_form_of_a_page_is_the_one_that_is_liked_best(api: Api, accept: str, media_type: str) -> None:
+    """By weight, in any case, with wildcards; JSON where nothing else is wished for. One header line or several."""
+    lines = [("X-API-Key", api.key), *(("Accept", item) for item in accept.split(","))]
+    for headers in ({"X-API-Key": api.key, "Accept": accept}, lines):
+        answer = api.request("GET", "/raw_logs", headers=headers)
+        assert answer.headers["content-type"].partition(";")[0] == media_type
+
+
 @pytest.mark.parametrize("accept", ["text/csv", "application/x-ndjson", "application/json", "*/*", ""])
 def test_every_form_of_a_page_links_to_the_next(api: Api, clock: Clock, accept: str) -> None:
     """An export goes on like the list does."""

@@ -33,12 +33,15 @@ class ApiError(Exception):
         return {"detail": self.detail}
 
 
+UNKNOWN_KEY = "Missing or invalid API key: send it in the X-API-Key header"
+
+
 class Unauthorized(ApiError):
     """The key is missing, malformed, unknown, expired or revoked. The answer does not say which."""
 
     status = 401
 
-    def __init__(self, detail: str = "Missing or invalid API key", *, scheme: str = "ApiKey") -> None:
+    def __init__(self, detail: str = UNKNOWN_KEY, *, scheme: str = "ApiKey") -> None:
         super().__init__(detail, headers={"WWW-Authenticate": scheme})
 
 
@@ -78,6 +81,16 @@ class Invalid(ApiError):
     def body(self) -> dict[str, object]:
         """The JSON answer: `{"detail": …, "errors": [{"index", "field", "reason"}]}`."""
         return {"detail": self.detail, "errors": [asdict(problem) for problem in self.problems]}
+
+
+class UnsupportedCoding(Invalid):
+    """The body has a content coding that the service does not know. The answer names the one that it knows."""
+
+    status = 415
+
+    def __init__(self, detail: str, problems: list[Problem] | None = None) -> None:
+        super().__init__(detail, problems)
+        self.headers = {"Accept-Encoding": "gzip"}
 
 
 class TooMany(ApiError):

@@ -44,7 +44,9 @@ def lambda_handler(
                 # Lambda logs each call itself. Mangum's line has the path in it, which the caller chooses.
                 logging.getLogger("mangum.http").setLevel(logging.WARNING)
                 service = connect()
-                made.append((service, Mangum(create_app(service), lifespan="off")))
+                app = create_app(service)
+                app.root_path = service.settings.base_path  # stripped from paths that have it, by whole segments
+                made.append((service, Mangum(app, lifespan="off")))
         return made[0]
 
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
