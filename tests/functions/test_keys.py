@@ -351,13 +351,55 @@ def test_a_stream_has_a_hundred_keys_at_most(api: Api, clock: Clock) -> None:
     answer = api.post("/generate_key", json={"scope": "read"})
     detail = "There are 100 keys to this data already: revoke one that is not used any more"
     assert (answer.status_code, answer.json()) == (409, {"detail": detail})
-    assert api.post("/rotate_key").status_code == 409
     delete(api, f"?key_id={made[0]['key_id']}")
     api.post("/rotate_key", json={"key_id": made[1]["key_id"], "grace_seconds": 5})
     assert api.post("/generate_key").status_code == 409
     clock.advance(5)
     assert api.post("/generate_key", json={"scope": "read"}).status_code == 201
     assert len(api.get("/keys").json()) == 100
+
+
+@pytest.mark.parametrize("grace", [0, 60])
+def test_a_key_is_replaced_where_there_are_a_hundred(api: Api, clock: Clock, grace: int) -> None:
+    """The new one takes the place of the old one, which has its grace; then there are a hundred again, and no room."""
+    made = [add(api, "write") for _ in range(99)]
+    clock.advance(1)
+    other = api.post("/rotate_key", json={"key_id": made[7]["key_id"], "grace_seconds": grace})
+    own = api.post("/rotate_key", json={"grace_seconds": grace})
+    assert (other.status_code, own.status_code) == (201, 201)
+    assert len(api.get("/keys", headers={"X-API-Key": own.json()["api_key"]}).json()) == (102 if grace else 100)
+    old, new = ({"X-API-Key": each["api_key"]} for each in (made[7], other.json()))
+    assert api.post("/track", json=log(), headers=new).status_code == 200
+    assert api.post("/track", json=log(), headers=old).status_code == (200 if grace else 401)
+    api.key = own.json()["api_key"]
+    clock.advance(60)
+    assert api.post("/track", json=log(), headers=old).status_code == 401
+    assert len(api.get("/keys").json()) == 100
+    assert api.post("/generate_key", json={"scope": "read"}).status_code == 409
+    assert api.post("/rotate_key").status_code == 201
+
+
+def test_every_one_of_a_hundred_keys_can_be_replaced_at_once(api: Api, service: Service, clock: Clock) -> None:
+    """In the grace of them all there are twice as many keys, and no more; revoking and erasing find every one."""
+    clock.advance(1)
+    for _ in range(99):
+        add(api, "write")
+    replaced = [each["key_id"] for each in api.get("/keys").json()]
+    rotated = [api.post("/rotate_key", json={"key_id": key_id, "grace_seconds": 60}).json() for key_id in replaced]
+    assert {each["key_id"] for each in api.get("/keys").json()} == {*replaced, *(each["key_id"] for each in rotated)}
+    answer = api.post("/rotate_key", json={"key_id": rotated[50]["key_id"]})
+    detail = "There are 200 keys to this data already: revoke one that is not used any more"
+    assert (answer.status_code, answer.json()) == (409, {"detail": detail})
+    assert delete(api, f"?key_id={replaced[60]}").status_code == 200
+    assert api.post("/rotate_key", json={"key_id": rotated[50]["key_id"]}).status_code == 201
+    clock.advance(60)
+    api.key = rotated[0]["api_key"]
+    assert api.post("/rotate_key", json={"key_id": rotated[51]["key_id"]}).status_code == 201
+    assert len(api.get("/keys").json()) == 102
+    (stream,) = service.keys.streams()
+    assert len(service.keys.stream_item(stream)["hashes"]["SS"]) == 102  # those that have expired are gone
+    assert delete(api, "?data=true").status_code == 202
+    assert [record.erasing for record in service.keys.of(stream)] == [True]
 
 
 def test_sign_up_may_ask_for_a_token(service: Service, dynamodb: DynamoDBClient) -> None:

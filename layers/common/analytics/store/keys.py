@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 MAX_KEYS = 100  # of one stream; also what one BatchGetItem reads
+MAX_ROTATED = 2 * MAX_KEYS  # with those that were replaced and still work: a rotation adds a key before one ends
+_DELETIONS = 99  # in one transaction, which takes 100 writes, beside the one that takes them out of the set
 _TRUSTED_US = 30 * SECOND  # how long a record in memory is used: a revoked key works that long at most
 _MAX_RECORDS = 10_000  # in memory
 _GOOD = "attribute_exists(key_hash) AND attribute_not_exists(#status)"
@@ -62,20 +64,13 @@ class KeyTable:
 
     def of(self, stream: str) -> list[KeyRecord]:
         """All keys of a stream, oldest first, including expired ones that DynamoDB has not removed yet."""
-        hashes = self.stream_item(stream).get("hashes", {}).get("SS", [])
-        asked: Any = {self.name: {"Keys": [self.key(key_hash) for key_hash in hashes], "ConsistentRead": True}}
-        records: list[KeyRecord] = []
-        for pause in PAUSES if hashes else ():
-            with translated():
-                answer = self.client.batch_get_item(RequestItems=asked)
-            records += map(KeyRecord.of, answer["Responses"].get(self.name, []))
-            asked = answer.get("UnprocessedKeys")
-            if not asked:
-                return sorted(records, key=lambda record: (record.created_at, record.key_id))
-            time.sleep(pause)
-        if hashes:
-            raise Unavailable
-        return records
+        hashes = self._hashes(stream)
+        records = [
+            record
+            for start in range(0, len(hashes), MAX_KEYS)
+            for record in self._read_many(hashes[start : start + MAX_KEYS])
+        ]
+        return sorted(records, key=lambda record: (record.created_at, record.key_id))
 
     def add(self, record: KeyRecord, by: KeyRecord | None = None, now: int = 0) -> None:
         """Store a new key at the request of the key `by` at `now`, or of nobody for a new stream.
@@ -88,7 +83,8 @@ class KeyTable:
     def rotate(self, old: KeyRecord, new: KeyRecord, expires_at: int, by: KeyRecord, now: int) -> None:
         """Store a new key and let the old one expire, both or neither, at the request of the key `by` (or `old`).
 
-        Raises Unauthorized when one of them is no longer valid, Conflict when the stream has MAX_KEYS keys.
+        This works for a stream of MAX_KEYS keys, too: until the old key expires the stream has one more, MAX_ROTATED at
+        most. Raises Unauthorized when one of them is no longer valid, Conflict when the stream has MAX_ROTATED keys.
         """
         update: TransactWriteItemTypeDef = {
             "Update": {
@@ -100,7 +96,8 @@ class KeyTable:
                 "ExpressionAttributeValues": _numbers(now=now, expires=expires_at, ttl=seconds(expires_at)),
             }
         }
-        self._add(new, [update] if by.key_hash == old.key_hash else [update, self._check(by, now)], now)
+        checks = [update] if by.key_hash == old.key_hash else [update, self._check(by, now)]
+        self._add(new, checks, now, most=MAX_ROTATED)
         self.forget(old.key_hash)
 
     def remove(self, record: KeyRecord) -> None:
@@ -151,8 +148,32 @@ class KeyTable:
         """The primary key of an item."""
         return {"key_hash": {"S": key_hash}}
 
-    def _add(self, record: KeyRecord, checks: list[TransactWriteItemTypeDef], now: int) -> None:
-        listed: TransactWriteItemTypeDef = {
+    def _add(
+        self, record: KeyRecord, checks: list[TransactWriteItemTypeDef], now: int, *, most: int = MAX_KEYS
+    ) -> None:
+        """Store a key if the checks hold and the stream has fewer than `most`; expired keys make room."""
+        put: TransactWriteItemTypeDef = {
+            "Put": {
+                "TableName": self.name,
+                "Item": record.item(),
+                "ConditionExpression": "attribute_not_exists(key_hash) OR key_id = :id",
+                "ExpressionAttributeValues": {":id": {"S": record.key_id}},
+            }
+        }
+        refused = self.write(self._list(record, MAX_KEYS), put, *checks)
+        if refused and refused[0] and (self._forget_expired(record.stream, now) or most > MAX_KEYS):
+            refused = self.write(self._list(record, most), put, *checks)
+        if not refused:
+            return
+        if any(refused[2:]) or "erasing" in self.stream_item(record.stream):
+            raise Unauthorized
+        if refused[0]:
+            raise Conflict(f"There are {most} keys to this data already: revoke one that is not used any more")
+        raise Conflict("There is this key already")
+
+    def _list(self, record: KeyRecord, most: int) -> TransactWriteItemTypeDef:
+        """Add a key to the set of its stream, if that has fewer than `most` and is not being erased."""
+        return {
             "Update": {
                 "TableName": self.name,
                 "Key": self.key(f"stream#{record.stream}"),
@@ -163,37 +184,19 @@ class KeyTable:
                 "ExpressionAttributeValues": {
                     ":new": {"SS": [record.key_hash]},
                     ":hash": {"S": record.key_hash},
-                    ":most": {"N": str(MAX_KEYS)},
+                    ":most": {"N": str(most)},
                 },
             }
         }
-        put: TransactWriteItemTypeDef = {
-            "Put": {
-                "TableName": self.name,
-                "Item": record.item(),
-                "ConditionExpression": "attribute_not_exists(key_hash) OR key_id = :id",
-                "ExpressionAttributeValues": {":id": {"S": record.key_id}},
-            }
-        }
-        refused = self.write(listed, put, *checks)
-        if refused and refused[0] and self._forget_expired(record.stream, now):
-            refused = self.write(listed, put, *checks)
-        if not refused:
-            return
-        if any(refused[2:]) or "erasing" in self.stream_item(record.stream):
-            raise Unauthorized
-        if refused[0]:
-            raise Conflict(f"There are {MAX_KEYS} keys to this data already: revoke one that is not used any more")
-        raise Conflict("There is this key already")
 
     def _forget_expired(self, stream: str, now: int) -> bool:
         """Delete a stream's expired keys, which DynamoDB does days late; whether there was any."""
-        listed = self.stream_item(stream).get("hashes", {}).get("SS", [])
+        listed = self._hashes(stream)
         good = {record.key_hash for record in self.of(stream) if not record.expired(now)}
         expired = [key_hash for key_hash in listed if key_hash not in good]
-        for some in (expired[:50], expired[50:]):  # a transaction takes 100 writes
-            if some:
-                self.write(*map(self.deletion, some), self._unlist(stream, some))
+        for start in range(0, len(expired), _DELETIONS):
+            some = expired[start : start + _DELETIONS]
+            self.write(*map(self.deletion, some), self._unlist(stream, some))
         return bool(expired)
 
     def _check(self, by: KeyRecord, now: int) -> TransactWriteItemTypeDef:
@@ -232,6 +235,24 @@ class KeyTable:
                 reasons = error.response["CancellationReasons"]
                 return [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
         return []
+
+    def _hashes(self, stream: str) -> list[str]:
+        hashes: list[str] = self.stream_item(stream).get("hashes", {}).get("SS", [])
+        return hashes
+
+    def _read_many(self, hashes: list[str]) -> list[KeyRecord]:
+        """The records of up to MAX_KEYS hashes, without those that are not there."""
+        asked: Any = {self.name: {"Keys": [self.key(key_hash) for key_hash in hashes], "ConsistentRead": True}}
+        records: list[KeyRecord] = []
+        for pause in PAUSES:
+            with translated():
+                answer = self.client.batch_get_item(RequestItems=asked)
+            records += map(KeyRecord.of, answer["Responses"].get(self.name, []))
+            asked = answer.get("UnprocessedKeys")
+            if not asked:
+                return records
+            time.sleep(pause)
+        raise Unavailable
 
     def _read(self, key_hash: str) -> KeyRecord | None:
         with translated():
