@@ -11,11 +11,11 @@ import random
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field, create_model
 
 from analytics import emf
 from analytics.errors import NotFound
@@ -24,8 +24,8 @@ from analytics.query.answer import Question, Source, answer, compared, first_rec
 from analytics.query.cursor import Cursor
 from analytics.query.export import Row, row, to_csv, to_ndjson
 from analytics.query.filter import Filter
-from analytics.query.ranges import Period, Range, parse_range
-from analytics.schema import Address
+from analytics.query.ranges import Period, parse_range
+from analytics.schema import TEXT_TYPES, TEXTS
 from analytics.store import KeyRecord
 from analytics.summary.fold import fold_all
 from analytics.times import SECOND, isoformat
@@ -48,7 +48,13 @@ PAGE_HEADERS = {
 }
 
 
-class Asked(BaseModel):
+_text_filters: dict[str, Any] = {
+    name: (TEXT_TYPES[name], Field(None, description=text.filter)) for name, text in TEXTS.items()
+}
+_TextFilters: Any = create_model("_TextFilters", **_text_filters)
+
+
+class Asked(_TextFilters):  # type: ignore[misc]  # a model that is made of the declaration of a log
     """What both questions can be narrowed to. A name that is not known is refused: a mistyped filter would lie."""
 
     model_config = ConfigDict(extra="forbid")
@@ -58,12 +64,12 @@ class Asked(BaseModel):
     method: str | None = Field(None, description="as it was sent: GET is not get")
     status_code: int | None = Field(None, ge=100, le=599, description="one status code")
     endpoint: str | None = Field(None, description="the whole of it for the dashboard, a part of it for raw logs")
-    consumer: str | None = Field(None, description="the whole name")
 
-    @property
-    def range(self) -> Range:
-        """The range of time that is asked about."""
-        return parse_range(self.start_date, self.end_date)
+    def filter(self, **conditions: Any) -> Filter:
+        """The logs that are asked about; `conditions` are those that only one of the questions has."""
+        texts = {name: value for name in TEXTS if (value := getattr(self, name)) is not None}
+        asked = parse_range(self.start_date, self.end_date)
+        return Filter(asked, method=self.method, status_code=self.status_code, texts=texts, **conditions)
 
 
 class DashboardQuery(Asked):
@@ -73,35 +79,23 @@ class DashboardQuery(Asked):
     top: int = Field(10, ge=1, le=1000, description="length of the ranked lists")
     compare: Literal["previous"] | None = Field(None, description="adds the blocks of as long a range just before")
 
-    def filter(self) -> Filter:
+    def wanted(self) -> Filter:
         """The logs that are asked about."""
-        return Filter(
-            self.range,
-            method=self.method,
-            endpoint=self.endpoint,
-            status_code=self.status_code,
-            consumer=self.consumer,
-        )
+        return self.filter(endpoint=self.endpoint)
 
 
 class LogsQuery(Asked):
     """The parameters of the raw logs; `endpoint` is matched anywhere in it, process times are milliseconds."""
 
-    ip: Address | None = Field(None, description="an address in any spelling")
     process_time_min: float | None = Field(None, ge=0, allow_inf_nan=False, description="milliseconds, included")
     process_time_max: float | None = Field(None, ge=0, allow_inf_nan=False, description="milliseconds, included")
     limit: int = Field(100, ge=1, le=1000, description="length of a page")
     cursor: str | None = Field(None, max_length=256, description="from the Link header of the page before")
 
-    def filter(self) -> Filter:
+    def wanted(self) -> Filter:
         """The logs that are asked about."""
-        return Filter(
-            self.range,
-            method=self.method,
+        return self.filter(
             endpoint_contains=self.endpoint,
-            status_code=self.status_code,
-            consumer=self.consumer,
-            ip=self.ip,
             shortest=_microseconds(self.process_time_min),
             longest=_microseconds(self.process_time_max),
         )
@@ -116,7 +110,7 @@ def create_app(service: Service) -> FastAPI:
     async def dashboard(asked: Annotated[DashboardQuery, Query()], key: KeyRecord = reader) -> JSONResponse:
         """All blocks of the dashboard over a range of time."""
         source = Source(service.logs, key.stream, service.now, service.settings.raw_retention_days)
-        question = Question(asked.filter(), asked.period, asked.top)
+        question = Question(asked.wanted(), asked.period, asked.top)
         blocks = compared(source, question) if asked.compare else answer(source, question)
         return JSONResponse(blocks, headers={"Cache-Control": "no-store"})
 
@@ -127,7 +121,7 @@ def create_app(service: Service) -> FastAPI:
         While there may be more, the `Link` header names the next page. `Accept: text/csv` or `application/x-ndjson`
         gives the same page as a file.
         """
-        rows, following = page(service, key.stream, asked.filter(), asked.limit, asked.cursor)
+        rows, following = page(service, key.stream, asked.wanted(), asked.limit, asked.cursor)
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
         if following:
             url = request.url.include_query_params(cursor=following)

@@ -120,7 +120,7 @@ def test_thousands_of_unknown_parameters_are_a_short_answer(api: Api, path: str)
     assert len(answer.json()["errors"]) == MAX_PROBLEMS
 
 
-# -- cursors (more of them in tests/functions/test_raw_logs.py and tests/analytics/query/test_cursor.py) ---------------------
+# -- cursors (more in tests/functions/test_raw_logs.py and tests/analytics/query/test_cursor.py) -----------------------
 
 
 def forged(plain: str) -> str:

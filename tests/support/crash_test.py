@@ -28,6 +28,7 @@ from analytics.store import LogTable
 from analytics.store.client import connect
 from analytics.summary.fold import Fold
 from analytics.summary.rollup import Rollup
+from analytics.summary.routes import Routes
 from analytics.summary.summary import Summary
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ WRITING_S = 3.0
 KILL_EVERY_S = 0.2
 SPEED = 86_400  # seconds of theirs in one of ours
 GRACE_S = 1.0  # of ours: no write may take longer
-GRACE_US = round(GRACE_S * SPEED * 1e6)  # of theirs
+ALLOWED_LATENESS_US = round(GRACE_S * SPEED * 1e6)  # of theirs
 LONG_TAIL = 2  # logs
 LATE_S = 30  # after which a run hangs
 STREAM = "live"
@@ -92,7 +93,7 @@ class Yard:
 
     def run(self) -> None:
         """Run them all; the yard's diary says how many logs were acknowledged, and how the actors ended."""
-        analytics.summary.fold.GRACE_US = GRACE_US
+        analytics.summary.fold.ALLOWED_LATENESS_US = ALLOWED_LATENESS_US
         writers = [self.start(self.write, number) for number in range(WRITERS)]
         readers = [self.start(self.read, number) for number in range(READERS - 1)]
         end = time.monotonic() + WRITING_S
@@ -186,7 +187,7 @@ def a_batch(chance: random.Random, now: int) -> Batch:
 def total(summary: Summary) -> int:
     """How many logs a summary counts."""
     summary.settle()
-    return sum(tally[0] for window in summary.days.values() for tally in window.tallies.values())
+    return sum(tally[0] for window in summary.days.values() for tally in window.of(Routes).totals.values())
 
 
 if __name__ == "__main__":

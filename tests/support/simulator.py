@@ -16,8 +16,8 @@ from threading import Lock, Thread, get_ident
 from typing import Any
 
 from analytics.batch import Batch
-from analytics.summary.fold import GRACE_US, Fold
-from analytics.summary.rollup import Packed, Rollup, Stored
+from analytics.summary.fold import ALLOWED_LATENESS_US, Fold
+from analytics.summary.rollup import PackedSummary, Rollup, StoredBatch
 from analytics.summary.summary import Summary
 from analytics.times import isoformat
 
@@ -33,7 +33,9 @@ class Killed(BaseException):
 class World:
     """A clock, a table, and who may act next."""
 
-    def __init__(self, seed: int, *, grace_us: int = GRACE_US, marks: bool = True, slots_first: bool = True) -> None:
+    def __init__(
+        self, seed: int, *, grace_us: int = ALLOWED_LATENESS_US, marks: bool = True, slots_first: bool = True
+    ) -> None:
         self.chance = random.Random(seed)
         self.now = MIDNIGHT - self.chance.randrange(300) * SECOND
         self.grace_us = grace_us
@@ -116,10 +118,10 @@ class ModelTable:
                 return fresh
         return None
 
-    def since(self, stream: str, start: int | str | None = None) -> Iterator[Stored]:
+    def since(self, stream: str, start: int | str | None = None) -> Iterator[StoredBatch]:
         """Batches in order, a small page at a time."""
         for key, batch in self._pages(f"L#{start or ''}", "L#~"):
-            yield Stored(key, batch)
+            yield StoredBatch(key, batch)
 
     def newest_rollup(self, stream: str) -> Rollup | None:
         """The last one."""
@@ -133,13 +135,13 @@ class ModelTable:
             if key != f"R#{before}":
                 yield rollup
 
-    def slots(self, stream: str, rollup: Rollup) -> bytes:
+    def intervals(self, stream: str, rollup: Rollup) -> bytes:
         """In the rollup, or in an item of their own."""
-        if rollup.slots is not None:
-            return rollup.slots
+        if rollup.intervals is not None:
+            return rollup.intervals
         self.world.step()
         slots: bytes = self.world.items[
-            f"S#{rollup.window}#{rollup.slots_digest}"
+            f"S#{rollup.start}#{rollup.intervals_digest}"
         ]  # KeyError: what the check looks for
         return slots
 
@@ -147,20 +149,20 @@ class ModelTable:
         """A conditional put, of a final one after that of its slots; when its reply is lost, the SDK puts again."""
         days, slots = rollup.packed
         digest = sha256(slots or b"").hexdigest() if final else None
-        stored = Rollup(rollup.window, rollup.until, Packed(days, None), digest, None if final else slots)
+        stored = Rollup(rollup.start, rollup.until, PackedSummary(days, None), digest, None if final else slots)
         if final and self.world.slots_first:
-            self._put(f"S#{rollup.window}#{digest}", slots)
+            self._put(f"S#{rollup.start}#{digest}", slots)
         kept = False
         for _ in range(2):
             self.world.step()
-            there = self.world.items.get(f"R#{rollup.window}")
+            there = self.world.items.get(f"R#{rollup.start}")
             kept = (there.until if there else None) == expected
             if kept:
-                self.world.items[f"R#{rollup.window}"] = stored
+                self.world.items[f"R#{rollup.start}"] = stored
             if self.world.chance.random() < 0.9:
                 break
         if final and not self.world.slots_first:
-            self._put(f"S#{rollup.window}#{digest}", slots)
+            self._put(f"S#{rollup.start}#{digest}", slots)
         return kept
 
     def _put(self, key: str, item: object) -> None:

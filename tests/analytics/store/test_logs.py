@@ -22,7 +22,7 @@ from analytics.errors import Unavailable
 from analytics.schema import Log
 from analytics.store import LogTable
 from analytics.store.client import connect
-from analytics.summary.rollup import Stored
+from analytics.summary.rollup import StoredBatch
 from bench.storm import Fault, InTurn, Met, Storm
 from tests.conftest import NOON
 from tests.support.engines import Engine
@@ -77,7 +77,7 @@ def batch_of(logs: list[dict[str, Any]]) -> Batch:
     return Batch.of(cast("list[Log]", logs))
 
 
-def durations(stored: Iterator[Stored]) -> list[int]:
+def durations(stored: Iterator[StoredBatch]) -> list[int]:
     """The duration of the first log of each batch: what `small` marks them with."""
     return [each.batch.durations[0] for each in stored]
 
@@ -87,7 +87,8 @@ def test_batches_come_back_as_they_were_in_the_order_of_their_receipt(engine: En
     for second in (3, 1, 2):
         assert engine.logs.append("me", small(second), NOON + second * SECOND, f"batch-{second}") is True
     expected = [
-        Stored(f"L#2025-11-24T12:00:0{second}.000000Z#batch-{second}", unpacked(small(second))) for second in (1, 2, 3)
+        StoredBatch(f"L#2025-11-24T12:00:0{second}.000000Z#batch-{second}", unpacked(small(second)))
+        for second in (1, 2, 3)
     ]
     assert list(engine.logs.since("me")) == expected
     assert list(engine.logs.newest("me")) == expected[::-1]
@@ -399,4 +400,6 @@ def unpacked(batch: Batch) -> Batch:
 
 
 def paths(*batches: Batch) -> list[str | None]:
-    return [batch.paths.at(position) for batch in batches if batch.paths for position in range(len(batch))]
+    return [
+        batch.texts["path"].at(position) for batch in batches if "path" in batch.texts for position in range(len(batch))
+    ]

@@ -22,7 +22,18 @@ import analytics.summary.fold
 from analytics.store.client import connect
 from analytics.summary.summary import Summary
 from local.database.dynamodb import DatabaseServer
-from tests.support.crash_test import GRACE_S, GRACE_US, LATE_S, READERS, STREAM, WRITERS, WRITING_S, Clock, fold, total
+from tests.support.crash_test import (
+    ALLOWED_LATENESS_US,
+    GRACE_S,
+    LATE_S,
+    READERS,
+    STREAM,
+    WRITERS,
+    WRITING_S,
+    Clock,
+    fold,
+    total,
+)
 from tests.support.engines import ROOT, Engine
 
 if TYPE_CHECKING:
@@ -80,7 +91,7 @@ def test_processes_that_write_read_and_die_count_everything_once(
     assert happened["kept",] > WRITING_S < len(given)  # every day was stored, and some more than once
     assert cut_off > 2  # readers were killed in the middle of an answer
 
-    monkeypatch.setattr(analytics.summary.fold, "GRACE_US", GRACE_US)
+    monkeypatch.setattr(analytics.summary.fold, "ALLOWED_LATENESS_US", ALLOWED_LATENESS_US)
     plain = Summary()
     for stored in served.logs.since(STREAM):
         plain.fold(stored.batch, stored.received)

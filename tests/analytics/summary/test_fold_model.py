@@ -21,6 +21,7 @@ import analytics.summary.fold
 from analytics.batch import Batch
 from analytics.schema import Log
 from analytics.summary.rollup import Rollup
+from analytics.summary.routes import Routes
 from analytics.summary.summary import Summary
 from tests.support.simulator import SECOND, ModelTable, World, read
 
@@ -108,14 +109,14 @@ def run(seed: int, **broken: Any) -> Outcome:
     """One schedule, with its world broken in some way if asked."""
     schedule = Schedule(seed, **broken)
     world, outcome = schedule.world, schedule.outcome
-    grace, analytics.summary.fold.GRACE_US = analytics.summary.fold.GRACE_US, world.grace_us
+    grace, analytics.summary.fold.ALLOWED_LATENESS_US = analytics.summary.fold.ALLOWED_LATENESS_US, world.grace_us
     try:
         world.run([*(partial(schedule.write, name) for name in "abcd"), *[schedule.read] * 4])
         world.mortal.clear()
         schedule.rest()
         schedule.rest()
     finally:
-        analytics.summary.fold.GRACE_US = grace
+        analytics.summary.fold.ALLOWED_LATENESS_US = grace
     schedule.check_the_table()
     outcome.rollups = sum(key.startswith("R#") for key in world.items)
     outcome.killed = world.killed
@@ -150,7 +151,7 @@ def a_batch(world: World) -> Batch:
 def total(summary: Summary) -> int:
     """How many logs a summary counts."""
     summary.settle()
-    return sum(tally[0] for window in summary.days.values() for tally in window.tallies.values())
+    return sum(tally[0] for window in summary.days.values() for tally in window.of(Routes).totals.values())
 
 
 def timeless(summary: Summary) -> Summary:
@@ -191,10 +192,10 @@ def test_without_storing_slots_first_the_check_fails() -> None:
 def test_without_stopping_at_the_first_refusal_the_check_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a reader that was overtaken went on to store, logs would be counted twice or not at all."""
 
-    def keep_on(self: Any, window: Any, until: str, *, final: bool = False) -> None:
-        rollup, expected = Rollup(window.name, until, window.packed()), window.stored and window.stored.until
+    def keep_on(self: Any, builder: Any, until: str, *, final: bool = False) -> None:
+        rollup, expected = Rollup(builder.start, until, builder.packed()), builder.stored and builder.stored.until
         if not self._table.keep_rollup(self._stream, rollup, expected, self._now, final=final):
-            self._table.world.items[f"R#{window.name}"] = replace(rollup, slots=rollup.packed.slots)
+            self._table.world.items[f"R#{builder.start}"] = replace(rollup, intervals=rollup.packed.intervals)
 
     monkeypatch.setattr(analytics.summary.fold.Fold, "_keep", keep_on)
     assert any(run(seed).wrong for seed in range(300))

@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 from analytics.api_key import new_id
 from analytics.batch import Batch
 from analytics.store.client import cancellation_codes, translated
-from analytics.summary.rollup import Packed, Rollup, Stored
+from analytics.summary.rollup import PackedSummary, Rollup, StoredBatch
 from analytics.times import isoformat
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 350_000  # bytes of packed logs in an item; DynamoDB takes 400 KB in all
 _REMEMBERED = 86_400  # seconds that a batch id is remembered
-_OUTLIVE = 30 * 86_400  # seconds that slots stay after their rollup: DynamoDB deletes within days, and in any order
+_OUTLIVE = 30 * 86_400  # seconds that intervals stay after their rollup: DynamoDB deletes within days, and in any order
 _ROLLUP = "#timestamp, #until, r, s, digest"
 _END = "L#~"  # after every batch: "~" sorts behind all digits
 
@@ -82,11 +82,11 @@ class LogTable:
                 raise
         return True
 
-    def since(self, stream: str, start: int | str | None = None) -> Iterator[Stored]:
+    def since(self, stream: str, start: int | str | None = None) -> Iterator[StoredBatch]:
         """The batches received from `start` on, oldest first; it is microseconds since 1970, or where a fold ended."""
         return self._between(stream, f"L#{start}" if isinstance(start, str) else _from(start), _END)
 
-    def newest(self, stream: str, upto: str | None = None, start: int | None = None) -> Iterator[Stored]:
+    def newest(self, stream: str, upto: str | None = None, start: int | None = None) -> Iterator[StoredBatch]:
         """The same from the newest, or the one of sort key `upto`, back to the first received from `start` on."""
         return self._between(stream, _from(start), upto or _END, newest_first=True)
 
@@ -99,16 +99,16 @@ class LogTable:
         return next(map(_rollup, self._query(stream, "R#", "R#~", _ROLLUP, limit=1)), None)
 
     def rollups(self, stream: str, first: str, before: str) -> Iterator[Rollup]:
-        """The stored summaries from the window `first` up to, and without, `before`."""
+        """The stored summaries that start from `first` up to, and without, `before`."""
         for item in self._query(stream, f"R#{first}", f"R#{before}", _ROLLUP):
             if item["timestamp"]["S"] != f"R#{before}":
                 yield _rollup(item)
 
-    def slots(self, stream: str, rollup: Rollup) -> bytes:
-        """The packed slots of a stored summary."""
-        if rollup.slots is not None:
-            return rollup.slots
-        sort_key = f"S#{rollup.window}#{rollup.slots_digest}"
+    def intervals(self, stream: str, rollup: Rollup) -> bytes:
+        """The packed intervals of a stored summary. Raises LookupError when they are not there."""
+        if rollup.intervals is not None:
+            return rollup.intervals
+        sort_key = f"S#{rollup.start}#{rollup.intervals_digest}"
         items = list(self._query(stream, sort_key, sort_key, "s"))
         if not items:
             raise LookupError(f"{sort_key} is not there")
@@ -118,20 +118,20 @@ class LogTable:
     def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int, *, final: bool = False) -> bool:
         """Store a summary, on condition that the one it replaces still ends at `expected` (None: that there is none).
 
-        False when somebody was first. The slots of a `final` one are stored before it, under a name made of their
+        False when somebody was first. The intervals of a `final` one are stored before it, under a name made of their
         bytes: whoever reads the rollup finds them, and if the condition is refused they are in nobody's way until they
         expire.
         """
-        expires, slots = now // 1_000_000 + self._summary_s, rollup.packed.slots or b""
-        own: dict[str, Any] = {"s": {"B": slots}}
+        expires, intervals = now // 1_000_000 + self._summary_s, rollup.packed.intervals or b""
+        own: dict[str, Any] = {"s": {"B": intervals}}
         if final:
-            digest = sha256(slots).hexdigest()[:16]
+            digest = sha256(intervals).hexdigest()[:16]
             own = {"digest": {"S": digest}}
-            item = _item(stream, f"S#{rollup.window}#{digest}", expires + _OUTLIVE, s={"B": slots})
+            item = _item(stream, f"S#{rollup.start}#{digest}", expires + _OUTLIVE, s={"B": intervals})
             with translated():
                 self._client.put_item(TableName=self._name, Item=item)
         item = _item(
-            stream, f"R#{rollup.window}", expires, until={"S": rollup.until}, r={"B": rollup.packed.days}, **own
+            stream, f"R#{rollup.start}", expires, until={"S": rollup.until}, r={"B": rollup.packed.days}, **own
         )
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(api_key)"}
         if expected is not None:
@@ -149,9 +149,9 @@ class LogTable:
                 raise
         return True
 
-    def _between(self, stream: str, low: str, high: str, *, newest_first: bool = False) -> Iterator[Stored]:
+    def _between(self, stream: str, low: str, high: str, *, newest_first: bool = False) -> Iterator[StoredBatch]:
         for item in self._query(stream, low, high, "#timestamp, d", newest_first=newest_first):
-            yield Stored(item["timestamp"]["S"], Batch.unpack(item["d"]["B"]))
+            yield StoredBatch(item["timestamp"]["S"], Batch.unpack(item["d"]["B"]))
 
     def _query(
         self, stream: str, low: str, high: str, wanted: str, *, newest_first: bool = False, limit: int | None = None
@@ -188,7 +188,7 @@ def _rollup(item: dict[str, Any]) -> Rollup:
     return Rollup(
         item["timestamp"]["S"][2:],
         item["until"]["S"],
-        Packed(item["r"]["B"], None),
+        PackedSummary(item["r"]["B"], None),
         item["digest"]["S"] if "digest" in item else None,
         item["s"]["B"] if "s" in item else None,
     )
