@@ -42,6 +42,8 @@ def create_app(service: Service) -> FastAPI:
         """Store a batch of at most 1,000 logs and 1 MiB. It is stored once, however often it is sent.
 
         Valid logs are stored even if others are not: `rejected` names each of those, with its field and the reason.
+        A batch that was stored before under its `batch_id` is answered with `duplicate` and `accepted: 0`; other logs
+        under that id are refused with 409, as far as checksums tell. An id is remembered for a day.
         """
         envelope, problems = parse_batch(await read_body(request))
         logs = envelope["logs"]
@@ -52,7 +54,7 @@ def create_app(service: Service) -> FastAPI:
             duplicate = not service.logs.append(key.stream, batch, service.now(), envelope["batch_id"])
         if duplicate:
             service.logs.append(key.stream, Batch(counts=Counter(duplicates=batch.requests)), service.now())
-        return _answer(len(logs), problems, duplicate=duplicate)
+        return _answer(0 if duplicate else len(logs), problems, duplicate=duplicate)
 
     return app
 

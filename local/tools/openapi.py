@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from analytics.errors import UNKNOWN_KEY
 from analytics.schema import schema as schema_of
+from analytics.store.logs import OTHER_LOGS
 from functions.dashboard.app import create_app as create_dashboard
 from functions.ingest.app import create_app as create_ingest
 from functions.keys.app import KeyOptions, RotationOptions
@@ -41,7 +42,7 @@ _REFUSALS = {
     401: "The key is missing, malformed, unknown, expired or revoked.",
     403: "The key is not for this.",
     404: "There is no such key to this data.",
-    409: "There are 100 keys to this data already.",
+    409: "There are 100 keys to this data already; replacing one works up to 200.",
     413: "The body is larger than 1 MiB after decompression, or holds more than 1,000 logs. Nothing was stored.",
     415: "The body has a `Content-Encoding` other than gzip. Nothing was stored.",
     503: "The store is busy or out of reach: refused as a whole, or done as a whole and its answer lost. Try again.",
@@ -75,7 +76,12 @@ ANSWERS: dict[str, tuple[int, str, str, tuple[int, ...]]] = {
     "rotate_key": (201, "RotatedKey", "The new key.", (401, 403, 404, 409, 413, 415, 422, 429, 503)),
     "delete_key": (200, "Revoked", "The key is revoked; all is erased.", (401, 403, 404, 422, 429, 503)),
     "track": (200, "Accepted", "The log is stored.", (401, 403, 413, 415, 422, 429, 503)),
-    "track_batch": (200, "Accepted", "The valid logs are stored.", (401, 403, 413, 415, 422, 429, 503)),
+    "track_batch": (
+        200,
+        "Accepted",
+        "The valid logs are stored, now or before.",
+        (401, 403, 409, 413, 415, 422, 429, 503),
+    ),
     "dashboard": (200, "Dashboard", "Every block.", (401, 403, 422, 429, 503)),
     "raw_logs": (200, "RawLog", "A page of logs.", (401, 403, 422, 429, 503)),
     "health": (200, "Health", "It runs.", (429,)),
@@ -152,6 +158,10 @@ def _operation(found: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]
         unfinished = EXAMPLES["Erasure"] | {"complete": False}
         operation["responses"]["202"]["content"]["application/json"]["example"] = unfinished
     operation["responses"] |= {str(refusal): _refusal(refusal) for refusal in refusals}
+    if name == "track_batch":
+        meaning = "Other logs are stored under this `batch_id`. Nothing was stored."
+        operation["responses"]["409"] |= {"description": meaning}
+        operation["responses"]["409"]["content"]["application/json"]["example"] = {"detail": OTHER_LOGS}
     return operation
 
 

@@ -92,7 +92,7 @@ SCHEMAS: dict[str, Schema] = {
         reason=TEXT,
     ),
     "Accepted": fields(
-        accepted=described(INTEGER, "logs that are stored"),
+        accepted=described(INTEGER, "logs that this call stored; of a duplicate none"),
         rejected=listed(ref("Problem"), "what is wrong with each of the others, at most 10 problems a log"),
         duplicate=described({"type": "boolean"}, "this batch was stored before; it is not stored again"),
     ),
