@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -180,6 +180,32 @@ def test_a_call_that_could_not_be_counted_is_not_served(service: Service, dynamo
     quota.count(keys, "s", 300, NOON)
     (item,) = dynamodb.scan(TableName=SETTINGS.keys_table)["Items"]
     assert item["write"] == {"N": "3"}
+
+
+def test_an_answer_that_comes_late_does_not_count_back(service: Service, dynamodb: DynamoDBClient) -> None:
+    """Of two calls at once the second is answered first; what it learned stays known."""
+    quota, nested = Quota("write"), list[int]()
+
+    def count_another(**_: Any) -> None:
+        if not nested:
+            nested.append(1)
+            quota.count(service.keys, "s", 3, NOON)
+
+    Quota("write").count(service.keys, "s", 3, NOON)  # by another instance
+    dynamodb.meta.events.register("after-call.dynamodb.UpdateItem", count_another)
+    quota.count(service.keys, "s", 3, NOON)
+    dynamodb.meta.events.unregister("after-call.dynamodb.UpdateItem", count_another)
+    with operations(dynamodb) as made, pytest.raises(TooMany):
+        quota.count(service.keys, "s", 3, NOON)
+    assert made == {}
+
+
+def test_the_streams_that_are_counted_take_bounded_memory(service: Service) -> None:
+    """Beyond ten thousand it begins anew, and loses less than a hundredth of the limit of each."""
+    quota = Quota("read")
+    for number in range(10_100):
+        quota.count(service.keys, f"s{number}", 1_000, NOON)
+    assert len(quota._counts) == 100
 
 
 def test_instances_learn_from_each_other(service: Service, dynamodb: DynamoDBClient) -> None:

@@ -220,6 +220,40 @@ def test_a_key_that_is_believed_costs_no_read() -> None:
     client.close()
 
 
+def test_keys_that_were_not_read_are_asked_for_again() -> None:
+    """A busy table leaves some of a batch unread; reads are consistent, or a new key would be missing."""
+    client = boto3.client("dynamodb", endpoint_url="http://127.0.0.1:9")
+    records = [replace(RECORD, key_hash=f"{n:064x}", key_id=f"{n:016}", created_at=NOON + n) for n in range(3)]
+    hashes = [record.key_hash for record in records]
+
+    def batch(*hashes: str) -> Any:
+        return {"keys": {"Keys": [{"key_hash": {"S": each}} for each in hashes], "ConsistentRead": True}}
+
+    with Stubber(client) as stub:
+        asked = {"TableName": "keys", "Key": {"key_hash": {"S": f"stream#{RECORD.stream}"}}, "ConsistentRead": True}
+        stub.add_response("get_item", {"Item": {"hashes": {"SS": hashes}}}, asked)
+        for found, left in ((records[2:], hashes[:2]), ([], hashes[:2]), (records[:2], [])):
+            answer: Any = {"Responses": {"keys": [each.item() for each in found]}}
+            answer |= {"UnprocessedKeys": batch(*left)} if left else {}
+            expected = batch(*(hashes if found == records[2:] else hashes[:2]))
+            stub.add_response("batch_get_item", answer, {"RequestItems": expected})
+        assert KeyTable(client, "keys").of(RECORD.stream) == records
+        stub.assert_no_pending_responses()
+    client.close()
+
+
+def test_what_an_instance_changed_it_knows_at_once(engine: Engine) -> None:
+    """It does not use the record that it read before it changed the key."""
+    new = replace(RECORD, key_hash="ff" * 32, key_id="Key0000000000002")
+    engine.keys.add(RECORD)
+    assert engine.keys.find(RECORD.key_hash, NOON) == RECORD
+    engine.keys.rotate(RECORD, new, NOON + SECOND, RECORD, NOON)
+    assert engine.keys.find(RECORD.key_hash, NOON) == replace(RECORD, expires_at=NOON + SECOND)
+    assert engine.keys.find(new.key_hash, NOON) == new
+    engine.keys.remove(new)
+    assert engine.keys.find(new.key_hash, NOON) is None
+
+
 @pytest.mark.parametrize(
     ("scope", "allowed"), [("full", ["read", "write", "full"]), ("read", ["read"]), ("write", ["write"])]
 )

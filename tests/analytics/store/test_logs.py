@@ -114,7 +114,7 @@ def test_a_batch_without_an_id_is_stored_each_time(engine: Engine) -> None:
 
 
 def test_a_batch_is_stored_once_whenever_it_comes_again(engine: Engine) -> None:
-    """The second append of a batch id is False, at whatever time; of other logs it is a Conflict. Neither stores any."""
+    """The second append of a batch id is False, at whatever time; of other logs a Conflict. Neither stores any."""
     assert engine.logs.append("me", small(1), NOON, "b") is True
     assert engine.logs.append("me", small(1), NOON, "b") is False
     assert engine.logs.append("me", small(1), NOON + 3600 * SECOND, "b") is False
