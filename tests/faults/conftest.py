@@ -28,7 +28,7 @@ from functions.keys.app import create_app as create_keys
 from local.database.dynamodb import DatabaseServer
 from local.database.dynoxide import NotHere, dynoxide
 from local.database.tables import create_missing
-from local.gateway.server import Gateway
+from local.gateway.http_api import Gateway
 from local.ports import listen, url
 from tests.conftest import SETTINGS, partly_long
 from tests.support.engines import STACK
@@ -36,7 +36,7 @@ from tests.support.engines import STACK
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from local.gateway.server import Handler
+    from local.gateway.http_api import Handler
 
 READ_S = 0.25  # s that the service waits for the database here: a storm of time-outs is then a short one
 

@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 
 from analytics.schema import MAX_BODY, MAX_PROBLEMS
-from local.gateway.server import CONCURRENCY, REQUEST_LIMIT, Gateway
+from local.gateway.http_api import CONCURRENCY, REQUEST_LIMIT, Gateway
 from local.template import Function, Route
 from tests.functions.wire import batch, log
 from tests.support.raw_http import HOST, Answer, RunningServer, closed_by_server, read
@@ -109,7 +109,8 @@ def test_nesting_is_refused_however_deep(post: Callable[..., Answer], path: str,
 
 MALFORMED = [
     b"\xff\xfe\x00",
-    b"\xef\xbb\xbf" + LOG,  # with a byte order mark
+    b"\xef\xbb\xbf" * 2 + LOG,  # with two byte order marks
+    LOG + b"\xef\xbb\xbf",
     LOG.replace(b"GET", b"\xc3\x28"),
     LOG.replace(b"GET", b"\xed\xa0\x80"),  # a surrogate
     LOG.replace(b"GET", b"\\ud800"),
@@ -193,7 +194,7 @@ def test_a_body_is_json_whatever_it_is_called(post: Callable[..., Answer], media
     assert post("/track", b"\xff", *headers, ("Content-Type", b"\xff\xfe")).status == 422
 
 
-ENCODINGS = ["deflate", "br", "gzip, gzip", "x-gzip", "chunked", "a" * 5_000, ""]
+ENCODINGS = ["deflate", "br", "gzip, gzip", "gzip, x-gzip", "chunked", "a" * 5_000]
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding[:12])
@@ -201,7 +202,7 @@ def test_an_encoding_that_is_not_known_is_not_tried(post: Callable[..., Answer],
     """Nor is one that comes several times over."""
     for body in (LOG, gzip.compress(gzip.compress(LOG))):
         answer = post("/track", body, JSON, ("Content-Encoding", encoding))
-        assert (answer.status, answer.json()["detail"]) == (422, "The content encoding is not known")
+        assert (answer.status, answer.json()["detail"]) == (415, "The content encoding is not known")
 
 
 # -- slow --------------------------------------------------------------------------------------------------------------

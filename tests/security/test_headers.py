@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from local.gateway.server import HEADER_LIMIT
+from local.gateway.http_api import HEADER_LIMIT
 from tests.functions.wire import UNAUTHORIZED, batch, log
 from tests.support.raw_http import Answer, RunningServer, closed_by_server, encoded, read
 

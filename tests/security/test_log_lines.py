@@ -17,8 +17,8 @@ from analytics import api_key
 from analytics.store import KeyTable, LogTable
 from analytics.web import Service
 from tests.conftest import Clock
+from tests.functions.front import Front as Functions
 from tests.functions.test_access import KINDS, ROWS, Credentials
-from tests.functions.test_access import Front as Functions
 from tests.functions.wire import batch, log
 from tests.support.raw_http import RunningServer
 
