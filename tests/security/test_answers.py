@@ -67,11 +67,14 @@ def test_no_header_is_of_the_callers_making(service: Service, text: str) -> None
     for name in ("endpoint", "method", "consumer"):
         for accept in ("application/json", "text/csv", "application/x-ndjson", f"text/csv{text.encode()!r}"):
             answer = api.get("/raw_logs", params={name: text}, headers={"Accept": accept})
+            assert "set-cookie" not in answer.headers
+            if name == "consumer" and any(ord(character) < 32 for character in text):
+                assert (answer.status_code, "link" in answer.headers) == (422, False)
+                continue
             address, _, rest = answer.headers["link"].removeprefix("<").partition(">")
             assert (rest, urlsplit(address)[:3]) == ('; rel="next"', ("", "", "/raw_logs"))
             assert (parse_qs(urlsplit(address).query)[name], address.isprintable()) == ([text], True)
             assert answer.headers.get("content-disposition") in (None, 'attachment; filename="logs.csv"')
-            assert "set-cookie" not in answer.headers
 
 
 def test_the_link_carries_any_filter_encoded(api: Api) -> None:
