@@ -1,4 +1,4 @@
-"""GET /dashboard, /raw_logs and the web page: query, fold, answer."""
+"""GET /dashboard, /raw_logs and the web page; the scheduled fold."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pydantic import ConfigDict, Field, create_model
 
 from analytics import emf
 from analytics.errors import NotFound
+from analytics.http_headers import accepts_gzip, best_type, matches_etag
 from analytics.query.answer import Question, Source, answer, compared, first_receipt
 from analytics.query.cursor import Cursor
 from analytics.query.export import Row, row, to_csv, to_ndjson
@@ -28,13 +29,15 @@ from analytics.schema import TEXT_TYPES, TEXTS
 from analytics.store import KeyRecord
 from analytics.summary.fold import fold_all
 from analytics.times import SECOND, isoformat
-from analytics.web import Service, application, authorized
+from analytics.web import Service, application, authorized, header
 
 SCHEDULE_US = 20 * SECOND  # of folding in one scheduled run; the function ends after 29 s
 PAGE_DEADLINE = 8 * SECOND  # of looking for raw logs before a page is cut short
 PAGE_BYTES = 5_500_000  # of text before a page is cut short: Lambda gives back 6 MB, of JSON in JSON
 _NARROW, _WIDE = 4, 12  # bytes that a character takes there at most: a quotation mark, escaped twice; a surrogate pair
 _BEYOND = 1e12  # ms, thirty years: longer than any request, and still a number when it is microseconds
+CSV, NDJSON = "text/csv", "application/x-ndjson"
+FORMATS = ("application/json", NDJSON, CSV)  # of raw logs, the default first
 STATIC = Path(__file__).parent / "static"
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -105,7 +108,7 @@ def create_app(service: Service) -> FastAPI:
 
     @app.get("/dashboard", tags=["insights"])
     async def dashboard(asked: Annotated[DashboardQuery, Query()], key: KeyRecord = reader) -> JSONResponse:
-        """How the API is doing: every block of the dashboard over a range of time."""
+        """All blocks of the dashboard over a range of time."""
         source = Source(service.logs, key.stream, service.now, service.settings.raw_retention_days)
         question = Question(asked.wanted(), asked.period, asked.top)
         blocks = compared(source, question) if asked.compare else answer(source, question)
@@ -113,7 +116,7 @@ def create_app(service: Service) -> FastAPI:
 
     @app.get("/raw_logs", tags=["insights"])
     async def raw_logs(request: Request, asked: Annotated[LogsQuery, Query()], key: KeyRecord = reader) -> Response:
-        """The logs themselves, newest received first.
+        """The logs themselves, in order of receipt, newest first.
 
         While there may be more, the `Link` header names the next page. `Accept: text/csv` or `application/x-ndjson`
         gives the same page as a file.
@@ -123,11 +126,11 @@ def create_app(service: Service) -> FastAPI:
         if following:
             url = request.url.include_query_params(cursor=following)
             headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-        return _as(request.headers.get("accept", ""), rows, headers)
+        return _as(best_type(header(request, "accept"), FORMATS), rows, headers)
 
     @app.get("/health", tags=["service"])
     async def health() -> JSONResponse:
-        """Whether the function runs, and what time it is there. It looks at no table."""
+        """Whether the function runs, and its clock. It reads no table."""
         return JSONResponse({"status": "ok", "time": isoformat(service.now())}, headers={"Cache-Control": "no-store"})
 
     @app.get("/", include_in_schema=False)
@@ -177,22 +180,22 @@ def _bytes(shown: Row) -> int:
     return sum(len(text) * (_NARROW if text.isascii() else _WIDE) for text in texts)
 
 
-def _as(accept: str, rows: list[Row], headers: dict[str, str]) -> Response:
-    if "text/csv" in accept:
+def _as(media_type: str, rows: list[Row], headers: dict[str, str]) -> Response:
+    if media_type == CSV:
         headers["Content-Disposition"] = 'attachment; filename="logs.csv"'
-        return Response(to_csv(rows), headers=headers, media_type="text/csv")
-    if "application/x-ndjson" in accept:
-        return Response(to_ndjson(rows), headers=headers, media_type="application/x-ndjson")
+        return Response(to_csv(rows), headers=headers, media_type=CSV)
+    if media_type == NDJSON:
+        return Response(to_ndjson(rows), headers=headers, media_type=NDJSON)
     return JSONResponse(rows, headers=headers)
 
 
 def static(name: str, request: Request) -> Response:
-    """A file of the web page, from anywhere below `static`. Raises NotFound for any other name."""
+    """A file of the web page by its name, wherever it is below `static`. Raises NotFound for any other name."""
     body, packed, media_type, etag = _file(name)
     headers = PAGE_HEADERS | {"ETag": etag, "Vary": "Accept-Encoding"}
-    if request.headers.get("if-none-match") == etag:
+    if matches_etag(header(request, "if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if accepts_gzip(header(request, "accept-encoding")):
         return Response(packed, headers=headers | {"Content-Encoding": "gzip"}, media_type=media_type)
     return Response(body, headers=headers, media_type=media_type)
 
@@ -217,10 +220,13 @@ def _microseconds(milliseconds: float | None) -> int | None:
 
 
 def fold_on_schedule(service: Service) -> dict[str, int]:
-    """Store, of all streams, what nobody has for most of a day, so that no raw log expires before it is folded."""
+    """Fold every stream that was not folded for most of a day, so that no raw log expires before it is folded.
+
+    Writes how much is left as metrics to standard output, and returns it.
+    """
     streams, now = list(service.keys.streams()), service.now()
-    # A run may end before it is through: each stream gets its turn. All that start from one snapshot (SnapStart) share
-    # Python's own random state, and would take the same turns every time.
+    # A run may end before the last stream: in a random order each stream gets its turn. SystemRandom, because instances
+    # that start from one snapshot (SnapStart) share Python's own random state and would use the same order every time.
     random.SystemRandom().shuffle(streams)
     done = fold_all(service.logs, streams, service.now, now + SCHEDULE_US)
     figures = {"OldestUnfoldedAge": (done["oldest_age"], "Seconds"), "StreamsLeft": (done["left"], "Count")}

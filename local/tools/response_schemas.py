@@ -19,7 +19,6 @@ TEXT: Schema = {"type": "string"}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 TIME: Schema = {"type": "string", "format": "date-time"}
 TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
-COUNTS: Schema = {"type": "object", "additionalProperties": INTEGER}
 
 
 def fields(description: str | None = None, /, **properties: Schema) -> Schema:
@@ -92,7 +91,7 @@ SCHEMAS: dict[str, Schema] = {
         reason=TEXT,
     ),
     "Accepted": fields(
-        accepted=described(INTEGER, "logs that are stored"),
+        accepted=described(INTEGER, "logs that this call stored; of a duplicate none"),
         rejected=listed(ref("Problem"), "what is wrong with each of the others, at most 10 problems a log"),
         duplicate=described({"type": "boolean"}, "this batch was stored before; it is not stored again"),
     ),
@@ -148,6 +147,10 @@ EXAMPLES: dict[str, Any] = {
     "Invalid": {
         "detail": "The log is not valid",
         "errors": [{"index": None, "field": "status_code", "reason": "Input should be a valid integer"}],
+    },
+    "UnknownCoding": {
+        "detail": "The content encoding is not known",
+        "errors": [{"index": None, "field": None, "reason": "Send the body plain or compressed with gzip"}],
     },
     "GatewayRefusal": {"message": "Too Many Requests"},
     "Health": {"status": "ok", "time": "2026-11-24T14:05:09.120000Z"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import string
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
 from analytics.batch import Batch
-from analytics.errors import Unavailable
+from analytics.errors import Conflict, Unavailable
 from analytics.schema import Log
 from analytics.store import LogTable
 from analytics.store.client import connect
@@ -74,6 +75,7 @@ def large(logs: int) -> Batch:
 
 
 def batch_of(logs: list[dict[str, Any]]) -> Batch:
+    """These logs as a batch."""
     return Batch.of(cast("list[Log]", logs))
 
 
@@ -113,25 +115,32 @@ def test_a_batch_without_an_id_is_stored_each_time(engine: Engine) -> None:
 
 
 def test_a_batch_is_stored_once_whenever_it_comes_again(engine: Engine) -> None:
-    """The second append of a batch id is False and changes nothing, at whatever time and with whatever in it."""
+    """The second append of a batch id is False, at whatever time; of other logs a Conflict. Neither stores any."""
     assert engine.logs.append("me", small(1), NOON, "b") is True
     assert engine.logs.append("me", small(1), NOON, "b") is False
-    assert engine.logs.append("me", small(2), NOON + 3600 * SECOND, "b") is False
+    assert engine.logs.append("me", small(1), NOON + 3600 * SECOND, "b") is False
+    with pytest.raises(Conflict, match="batch_id"):
+        engine.logs.append("me", small(2), NOON, "b")
     assert engine.sort_keys() == ["B#b", "L#2025-11-24T12:00:00.000000Z#b"]
     assert durations(engine.logs.since("me")) == [1]
 
 
 def test_the_mark_of_a_batch_expires_after_a_day(engine: Engine) -> None:
-    """The `B#` item holds nothing but its time to live, a day from receipt in whole seconds since 1970."""
+    """The `B#` item holds a checksum, and its time to live, a day from receipt in whole seconds since 1970."""
     engine.logs.append("me", small(), NOON, "b")
     mark = engine.client.get_item(TableName=engine.logs_table, Key={"api_key": {"S": "me"}, "timestamp": {"S": "B#b"}})[
         "Item"
     ]
-    assert mark == {"api_key": {"S": "me"}, "timestamp": {"S": "B#b"}, "ttl": {"N": str(NOON // SECOND + 86_400)}}
+    assert mark == {
+        "api_key": {"S": "me"},
+        "timestamp": {"S": "B#b"},
+        "ttl": {"N": str(NOON // SECOND + 86_400)},
+        "sum": {"B": zlib.adler32(zlib.decompress(small().pack())).to_bytes(4, "big")},
+    }
 
 
 def test_one_of_many_appends_at_once_stores_the_batch(dynoxide_client: DynamoDBClient) -> None:
-    """Of eight concurrent appends of a batch id one is True; the others are False, or told to try again.
+    """Of eight concurrent appends of a batch id one is True; the others are a Conflict, or told to try again.
 
     Not on moto, which does not keep the transactions of several threads apart.
     """
@@ -140,6 +149,8 @@ def test_one_of_many_appends_at_once_stores_the_batch(dynoxide_client: DynamoDBC
     def append(second: int) -> bool | None:
         try:
             return engine.logs.append("me", small(second + 1), NOON + second * SECOND, "b")
+        except Conflict:
+            return False
         except Unavailable:
             return None
 
@@ -189,7 +200,8 @@ def test_a_batch_too_large_for_an_item_is_split_and_stays_one(engine: Engine, ba
 def test_a_split_batch_that_comes_again_stores_no_part(engine: Engine) -> None:
     """Not one of its parts is written beside the mark that refuses it."""
     assert engine.logs.append("me", small(), NOON, "b") is True
-    assert engine.logs.append("me", large(1000), NOON + SECOND, "b") is False
+    with pytest.raises(Conflict):
+        engine.logs.append("me", large(1000), NOON + SECOND, "b")
     assert engine.sort_keys() == ["B#b", "L#2025-11-24T12:00:00.000000Z#b"]
 
 
@@ -391,6 +403,7 @@ def through(engine: Engine, *faults: Met) -> Iterator[tuple[LogTable, Counter[Me
 
 
 def reasons(*codes: str) -> dict[str, Any]:
+    """DynamoDB's answer to a cancelled transaction, with a code for each of its writes."""
     return {"CancellationReasons": [{"Code": code} for code in codes]}
 
 
@@ -400,6 +413,7 @@ def unpacked(batch: Batch) -> Batch:
 
 
 def paths(*batches: Batch) -> list[str | None]:
+    """The raw path of each log."""
     return [
         batch.texts["path"].at(position) for batch in batches if "path" in batch.texts for position in range(len(batch))
     ]

@@ -2,7 +2,8 @@
 
     api_key       timestamp (sort key)                       holds
     <stream id>   L#2026-11-24T00:30:00.123456Z#<batch id>   `d`: a packed batch
-    <stream id>   B#<batch id>                               that a batch of this id is stored; expires after a day
+    <stream id>   B#<batch id>                               that a batch of this id is stored, `sum`: its checksum;
+                                                             expires after a day
     <stream id>   R#2026-11-24                               `r`, `s`: the summary of what was received that day, up to
                                                              `until`; see `analytics.summary.fold`
     <stream id>   S#2026-11-24#<digest>                      `s` of a rollup that is final and names this `digest`
@@ -23,6 +24,7 @@ from botocore.exceptions import ClientError
 
 from analytics.api_key import new_id
 from analytics.batch import Batch
+from analytics.errors import Conflict
 from analytics.store.client import cancellation_codes, translated
 from analytics.summary.rollup import PackedSummary, Rollup, StoredBatch
 from analytics.times import isoformat
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
+OTHER_LOGS = "Other logs are stored under this batch_id, so these are not: each batch needs an id of its own"
 _LARGEST = 350_000  # bytes of packed logs in an item; DynamoDB takes 400 KB in all
 _REMEMBERED = 86_400  # seconds that a batch id is remembered
 _OUTLIVE = 30 * 86_400  # seconds that intervals stay after their rollup: DynamoDB deletes within days, and in any order
@@ -50,10 +53,13 @@ class LogTable:
     def append(self, stream: str, batch: Batch, received: int, batch_id: str | None = None) -> bool:
         """Store a batch, all of it or nothing; `received` is now, in microseconds since 1970.
 
-        False, and nothing stored, when a batch of this id is there already.
+        False, and nothing stored, when this batch is there already under its id. Raises Conflict, and stores nothing,
+        when other logs are there under that id, as far as checksums tell.
         """
         item_id = batch_id or new_id()
         second = received // 1_000_000
+        parts = _packed(batch)
+        checksum = _checksum(batch, parts)
         items = [
             _item(
                 stream,
@@ -61,7 +67,7 @@ class LogTable:
                 second + self._raw_s,
                 d={"B": packed},
             )
-            for part, packed in enumerate(_packed(batch))
+            for part, packed in enumerate(parts)
         ]
         with translated():
             if batch_id is None and len(items) == 1:
@@ -71,15 +77,25 @@ class LogTable:
                 {"Put": {"TableName": self._name, "Item": item}} for item in items
             ]
             if batch_id is not None:
-                mark = _item(stream, f"B#{batch_id}", second + _REMEMBERED)
-                condition = "attribute_not_exists(api_key)"
-                writes.append({"Put": {"TableName": self._name, "Item": mark, "ConditionExpression": condition}})
+                mark = _item(stream, f"B#{batch_id}", second + _REMEMBERED, **checksum)
+                put: TransactWriteItemTypeDef = {
+                    "Put": {
+                        "TableName": self._name,
+                        "Item": mark,
+                        "ConditionExpression": "attribute_not_exists(api_key)",
+                        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",  # which DynamoDB does not charge
+                    }
+                }
+                writes.append(put)
             try:
                 self._client.transact_write_items(TransactItems=writes)
             except ClientError as error:
-                if "ConditionalCheckFailed" in cancellation_codes(error):
-                    return False
-                raise
+                if "ConditionalCheckFailed" not in cancellation_codes(error):
+                    raise
+                before: Any = error.response["CancellationReasons"][-1].get("Item", {})
+                if checksum and checksum["sum"] != before.get("sum", checksum["sum"]):
+                    raise Conflict(OTHER_LOGS) from error
+                return False
         return True
 
     def since(self, stream: str, start: int | str | None = None) -> Iterator[StoredBatch]:
@@ -196,6 +212,15 @@ def _rollup(item: dict[str, Any]) -> Rollup:
 
 def _from(start: int | None) -> str:
     return "L#" if start is None else f"L#{isoformat(start)}"
+
+
+def _checksum(batch: Batch, parts: list[bytes]) -> dict[str, Any]:
+    """The attribute of a mark that tells other logs under its id: the Adler-32 with which zlib ends each part.
+
+    A batch has none if it has other counts than `accepted`: when a client sends it again, it may report other losses,
+    and a log that was ahead of the clock may not be any more.
+    """
+    return {} if set(batch.counts) - {"accepted"} else {"sum": {"B": b"".join(part[-4:] for part in parts)}}
 
 
 def _packed(batch: Batch) -> list[bytes]:
