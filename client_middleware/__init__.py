@@ -3,26 +3,30 @@
     from client_middleware import TrackingMiddleware
     app.add_middleware(TrackingMiddleware, api_key="…")
 
-What happens to a request, module by module:
+The modules, in the order in which a request meets them:
 
-    middleware   the two ways of use; times a request and sees its status
-    tracker      makes one row of a finished request; route, address and sampling know how
-    buffer       holds rows, bounded, and counts what is lost, by reason
-    delivery     the background thread: flush, exit, fork
-    outbox       one batch at a time: made once, sent, tried again, settled
-    wire         rows into the JSON of one batch
-    transport    one POST and what its answer means
-    settings     every setting: argument, environment or .env; values knows what they may be
-    sink         keeps logs in memory instead, for tests (pytest_plugin)
-    doctor       `python -m client_middleware doctor`
+    middleware     the two ways of use; measures a request and sees its status
+    tracker        makes one row of a finished request
+    route          finds the route template of the request
+    address        finds the client's address, and masks or hashes it
+    fields         declares and collects the optional text fields
+    sampling       keeps a share of the rows, with weights
+    buffer         holds the rows that wait, bounded; counts losses by reason
+    delivery       runs the background thread; flush, exit, fork
+    outbox         sends one batch at a time, again and again until it is settled
+    wire           writes rows as the JSON of a batch
+    transport      makes one POST and reads the answer
+    settings       every setting, from arguments, the environment or .env; `values` checks them
+    sink           what rows are recorded to; MemorySink is for tests (see pytest_plugin)
+    doctor         `python -m client_middleware doctor`
 
-Importing does nothing: settings are read, and httpx is imported, when a middleware is made.
+Importing does nothing. Making a middleware reads the settings and imports httpx.
 """
 
 from client_middleware.middleware import TrackingMiddleware, create_tracking_middleware
 from client_middleware.settings import Settings, SettingsError
-from client_middleware.sink import MemorySink, record_to
-from client_middleware.tracker import flush
+from client_middleware.sink import MemorySink
+from client_middleware.tracker import flush, record_to
 from client_middleware.wire import __version__
 
 __all__ = [

@@ -71,6 +71,7 @@ class Outbox:
         self._instance = secrets.token_hex(8)
         self._batches = 0
         self._batch: Batch | None = None
+        self._writing = 0  # logs that are taken from the buffer and not in a batch yet; -1 while only losses are
         self._report_due = 0.0  # monotonic seconds from which losses alone are worth a batch
         self._post: Post | None = None
         self._warned = False
@@ -78,12 +79,13 @@ class Outbox:
     @property
     def logs(self) -> int:
         """How many logs are under way."""
-        return self._batch.logs if self._batch else 0
+        batch = self._batch
+        return batch.logs if batch else max(self._writing, 0)
 
     @property
     def settled(self) -> bool:
         """Whether there is nothing under way and nothing to send."""
-        if self._batch is not None or len(self._buffer):
+        if self._batch is not None or self._writing or len(self._buffer):
             return False
         return not self._losses_due(time.monotonic())
 
@@ -114,7 +116,9 @@ class Outbox:
                     return left if by_age else None
                 if not rows and not self._losses_due(now):
                     return None
+                self._writing = min(rows, self._settings.batch_logs) or -1  # set first: no thread may see them nowhere
                 self._batch = self._make(now)
+                self._writing = 0
             elif now < self._batch.due:
                 return self._batch.due - now
             else:
@@ -141,8 +145,12 @@ class Outbox:
             self._report_due = now + REPORT_AGAIN_S
             return None
         if rest:
-            self._buffer.put_back(rest)
             rows = rows[: -len(rest)]
+            if not rows:  # this log is longer than a batch may be, so it would be the first of every batch to come
+                self._buffer.lose({**dropped, "too_large": rest[0][-1]})
+                self._buffer.put_back(rest[1:])
+                return None
+            self._buffer.put_back(rest)
         return Batch(body, len(rows), sum(row[-1] for row in rows), dropped, now)
 
     def _send(self, batch: Batch, within: float | None) -> Outcome:

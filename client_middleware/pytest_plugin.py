@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def api_analytics() -> Iterator[MemorySink]:
     """Every middleware of this process records here during the test: `api_analytics.logs` is a list of dicts."""
-    from client_middleware.sink import MemorySink, record_to
+    from client_middleware.sink import MemorySink
+    from client_middleware.tracker import record_to
 
     sink = MemorySink()
     with record_to(sink):

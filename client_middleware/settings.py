@@ -13,19 +13,19 @@ from client_middleware.values import Consumer, Networks
 
 
 class SettingsError(ValueError):
-    """A setting that can not be used; the message names it, where it came from, and what is expected."""
+    """A setting has an invalid value. The message names the setting, its source and the expected value."""
 
 
 def _setting(
     default: Any, environment: str, parse: Callable[[object], Any], meaning: str, unit: str = "", shown: str = ""
 ) -> Any:
-    """A field: where it is read, how it is understood, and what the table in README.md says of it."""
+    """A field of Settings, with its environment variable, its parser and its row of the table in README.md."""
     metadata = {"environment": environment, "parse": parse, "meaning": meaning, "unit": unit, "default": shown}
     return field(default=default, metadata=metadata)
 
 
 class Options(TypedDict, total=False):
-    """The settings as arguments, for type checkers and editors: what `Settings` has, less its key."""
+    """The settings as keyword arguments, for type checkers and editors: those of `Settings` but `api_key`."""
 
     api_base: str | None
     ip: Literal["full", "masked", "hashed", "none"] | None
@@ -50,12 +50,12 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What to send where; see the table in README.md, which a test compares with this class."""
+    """Every setting; the table in README.md is the same list."""
 
     api_base: str | None = _setting(
-        None, "API_BASE", values.base, "where the service is; without it nothing is tracked", "URL"
+        None, "API_BASE", values.base, "address of the service; without it nothing is tracked", "URL"
     )
-    api_key: str | None = _setting(None, "ANALYTICS_API_KEY", values.key, "the key; without it nothing is tracked")
+    api_key: str | None = _setting(None, "ANALYTICS_API_KEY", values.key, "API key; without it nothing is tracked")
     ip: Literal["full", "masked", "hashed", "none"] = _setting(
         "masked",
         "ANALYTICS_IP",
@@ -66,22 +66,22 @@ class Settings:
         None,
         "ANALYTICS_IP_SECRET",
         values.text,
-        "the secret behind `hashed`; the same in every process",
+        "secret key of `hashed`; use the same in every process",
         shown="the API key",
     )
     trusted_proxies: int | Networks = _setting(  # noqa: RUF009 - a field
         0,
         "ANALYTICS_TRUSTED_PROXIES",
         values.proxies,
-        "how many proxies in front of the app append to X-Forwarded-For, or their networks (`10.0.0.0/8,fd00::/8`); "
-        "0: the header is not read",
+        "number of proxies in front of the app that append to X-Forwarded-For, or their networks "
+        "(`10.0.0.0/8,fd00::/8`); 0: the header is not read",
         "proxies, or networks",
     )
     sample_rate: float = _setting(
         1.0,
         "ANALYTICS_SAMPLE_RATE",
         values.number(0.0001, 1),
-        "share of requests sent; totals stay right",
+        "share of requests that are sent; totals stay right",
         "0.0001 to 1",
     )
     exclude_paths: tuple[str, ...] = _setting(
@@ -99,7 +99,7 @@ class Settings:
         None,
         "ANALYTICS_CONSUMER",
         values.consumer,
-        "who calls: the name of a `request.state` attribute, or (argument only) a function of the request",
+        "who calls: the name of a `request.state` attribute, or (argument only) a function that takes the request",
         shown="not collected",
     )
     user_agent: bool = _setting(False, "ANALYTICS_USER_AGENT", values.flag, "keep the User-Agent header", "true, false")
@@ -107,61 +107,64 @@ class Settings:
         "none",
         "ANALYTICS_RAW_PATH",
         values.choice("none", "unmatched", "all"),
-        "keep the path as it was asked for, beside the route template: never, where no route matched, always",
+        "keep the requested path beside the route template: never, where no route matched, always",
     )
     flush_seconds: float = _setting(
         5.0,
         "ANALYTICS_FLUSH_SECONDS",
         values.number(0.05, 3600),
-        "a log waits at most this long before it is sent",
+        "maximum time a log waits before it is sent",
         "s",
     )
-    batch_logs: int = _setting(
-        1000, "ANALYTICS_BATCH_LOGS", values.whole(1, 1000), "as many logs are sent at once", "logs"
-    )
+    batch_logs: int = _setting(1000, "ANALYTICS_BATCH_LOGS", values.whole(1, 1000), "maximum logs per batch", "logs")
     buffer_logs: int = _setting(
         10_000,
         "ANALYTICS_BUFFER_LOGS",
         values.whole(1, 1_000_000),
-        "more logs than this do not wait; they count as lost",
+        "maximum logs waiting; more are dropped and counted",
+        "logs",
     )
     buffer_bytes: int = _setting(
-        8 << 20, "ANALYTICS_BUFFER_BYTES", values.whole(1024, 1 << 30), "nor do logs that need more memory", "bytes"
+        8 << 20,
+        "ANALYTICS_BUFFER_BYTES",
+        values.whole(1024, 1 << 30),
+        "maximum memory of the logs waiting; more are dropped and counted",
+        "bytes",
     )
     timeout_seconds: float = _setting(
-        10.0, "ANALYTICS_TIMEOUT_SECONDS", values.number(0.1, 300), "an answer is waited for at most this long", "s"
+        10.0, "ANALYTICS_TIMEOUT_SECONDS", values.number(0.1, 300), "maximum time to wait for an answer", "s"
     )
     retry_seconds: float = _setting(
-        3600.0, "ANALYTICS_RETRY_SECONDS", values.number(0, 43_200), "a batch is tried again for at most this long", "s"
+        3600.0, "ANALYTICS_RETRY_SECONDS", values.number(0, 43_200), "maximum time in which a batch is tried again", "s"
     )
     shutdown_seconds: float = _setting(
         2.0,
         "ANALYTICS_SHUTDOWN_SECONDS",
         values.number(0, 60),
-        "sending what is left may delay the exit by this much",
+        "maximum delay of the exit, to send what is left",
         "s",
     )
     lambda_flush: Literal["every", "adaptive", "off"] = _setting(
         "every",
         "ANALYTICS_LAMBDA_FLUSH",
         values.choice("every", "adaptive", "off"),
-        "on AWS Lambda: send in every invocation, or only once `flush_seconds` or `batch_logs` are reached, "
+        "on AWS Lambda: send in every invocation, only once `flush_seconds` or `batch_logs` is reached, "
         "or in the background as elsewhere",
     )
     lambda_seconds: float = _setting(
-        1.0, "ANALYTICS_LAMBDA_SECONDS", values.number(0.01, 60), "sending may delay an invocation by this much", "s"
+        1.0, "ANALYTICS_LAMBDA_SECONDS", values.number(0.01, 60), "maximum delay of an invocation, to send logs", "s"
     )
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """Where each setting that is no default came from: "argument", "environment" or the path of a .env file."""
+    """The source of each setting that is not at its default: "argument", "environment" or the path of a .env file."""
 
     @property
     def missing(self) -> str | None:
-        """The environment variable without which there is nowhere to send to, if any."""
+        """The first environment variable that is needed and not set, or None."""
         return next((spelled(name) for name in ("api_base", "api_key") if getattr(self, name) is None), None)
 
     @classmethod
     def load(cls, arguments: Mapping[str, Any], environment: Mapping[str, str], files: Iterable[Path] = ()) -> Settings:
-        """Settings by argument, else environment variable, else the first .env file that has them, else default.
+        """Take each setting from its argument, else the environment, else the first .env file that has it.
 
         An argument of None and an empty variable count as not given. Raises SettingsError.
         """
@@ -188,12 +191,12 @@ class Settings:
 
 
 def spelled(name: str) -> str:
-    """The environment variable of a setting."""
+    """Return the environment variable of a setting."""
     return str(Settings.__dataclass_fields__[name].metadata["environment"])
 
 
 def load(**arguments: Any) -> Settings:
-    """Settings of this process. A .env is looked for in the working directory and above, then around this folder."""
+    """Load the settings of this process. A .env is searched for upwards from the working directory, then from here."""
     return Settings.load(arguments, os.environ, _files())
 
 
@@ -204,6 +207,6 @@ def _files() -> Iterable[Path]:
 
 
 def _dotenv(path: Path) -> Mapping[str, str]:
-    from dotenv import dotenv_values  # here, for an app without a .env file has no use for it
+    from dotenv import dotenv_values  # an app without a .env file need not import it
 
     return {name: value for name, value in dotenv_values(path).items() if value is not None}

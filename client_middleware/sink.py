@@ -1,10 +1,8 @@
-"""Where rows go: to the service (`delivery.Delivery`), or into memory, for tests."""
+"""What rows are recorded to: `delivery.Delivery` sends them to the service, MemorySink keeps them for tests."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator
 from typing import Any, Protocol
 
 from client_middleware.buffer import Row
@@ -48,15 +46,3 @@ class MemorySink:
     def reset(self) -> None:
         """Forget all."""
         self.logs.clear()
-
-
-@contextlib.contextmanager
-def record_to(sink: Sink) -> Iterator[Sink]:
-    """Let every middleware of this process, made before or during the `with` block, record to this sink and no other.
-
-    Also one that is switched off for want of a key. For tests of an app that makes its middleware itself.
-    """
-    from client_middleware.tracker import divert
-
-    with divert(sink):
-        yield sink

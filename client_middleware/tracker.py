@@ -10,14 +10,14 @@ import os
 import re
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from client_middleware import address
 from client_middleware import settings as configuration
-from client_middleware.route import UNMATCHED, Templates
+from client_middleware.fields import FIELDS, Field, Finished, collector
+from client_middleware.route import Templates
 from client_middleware.sampling import Sampler
-from client_middleware.wire import more
 
 if TYPE_CHECKING:
     from client_middleware.buffer import Row
@@ -36,7 +36,7 @@ _diverted: list[Sink] = []
 class Tracker:
     """Records requests of one app. `sink` is None while there is nowhere to record to."""
 
-    def __init__(self, settings: Settings, sink: Sink | None = None) -> None:
+    def __init__(self, settings: Settings, sink: Sink | None = None, fields: Iterable[Field] = FIELDS) -> None:
         self.settings = settings
         self._delivery: Delivery | None = None
         self.on_lambda = settings.lambda_flush != "off" and "AWS_LAMBDA_FUNCTION_NAME" in os.environ
@@ -50,7 +50,7 @@ class Tracker:
         self._addresses = address.Addresses(settings.ip, secret.encode())
         self._sampler = Sampler(settings.sample_rate) if settings.sample_rate < 1 else None
         self.excluded = _excluded(settings.exclude_paths, settings.exclude_methods)
-        self._extras = settings.consumer is not None or settings.user_agent or settings.raw_path != "none"
+        self._optional = collector(settings, fields)
         self._complained = False
         self.app: object = None
         """The app that was asked to call when it shuts down."""
@@ -81,8 +81,8 @@ class Tracker:
             if self._proxies:
                 host = address.behind_proxies(host, scope["headers"], self._proxies)
             endpoint = self._endpoint(scope)
-            more = self._more(scope, path, endpoint) if self._extras else ""
-            row: Row = (at, seconds, scope["method"], endpoint, status, addresses[host], more, 1)
+            optional = self._optional(Finished(scope, path, endpoint)) if self._optional is not None else ""
+            row: Row = (at, seconds, scope["method"], endpoint, status, addresses[host], optional, 1)
             if self._sampler is not None:
                 row = self._sampler.choose(row)
             if row[-1] and self.sink is not None:
@@ -94,27 +94,6 @@ class Tracker:
             self._complained = True
             if self._delivery is not None:
                 self._delivery.buffer.lose({"unrecordable": 1})
-
-    def _more(self, scope: Mapping[str, Any], path: str, endpoint: str) -> str:
-        settings = self.settings
-        keep_path = settings.raw_path == "all" or (settings.raw_path == "unmatched" and endpoint == UNMATCHED)
-        return more(
-            consumer=self._consumer(scope),
-            user_agent=_header(scope, b"user-agent") if settings.user_agent else None,
-            path=path if keep_path else None,
-        )
-
-    def _consumer(self, scope: Mapping[str, Any]) -> str | None:
-        wanted = self.settings.consumer
-        if wanted is None:
-            return None
-        if isinstance(wanted, str):
-            value = scope.get("state", {}).get(wanted)
-        else:
-            from starlette.requests import Request
-
-            value = wanted(Request(dict(scope)))
-        return value if isinstance(value, str) else None
 
     def flush(self, seconds: float) -> bool:
         """Send what was recorded, the tail of a sample too."""
@@ -157,10 +136,6 @@ class Tracker:
         self._add_tail()
         if not delivery.close(0.0 if delivery.timed_out else self.settings.shutdown_seconds):
             logger.warning("%d logs could not be delivered before the exit", delivery.pending)
-
-
-def _header(scope: Mapping[str, Any], wanted: bytes) -> str | None:
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
 
 
 def _excluded(paths: tuple[str, ...], methods: tuple[str, ...]) -> Callable[[Mapping[str, Any]], bool] | None:
@@ -211,13 +186,16 @@ def _reset_all() -> None:
 
 
 @contextlib.contextmanager
-def divert(sink: Sink) -> Iterator[None]:
-    """Let every tracker record to this sink."""
+def record_to(sink: Sink) -> Iterator[Sink]:
+    """Let every middleware of this process record to this sink and no other, also one that is made in the `with` block.
+
+    Even a middleware that is switched off for want of a key records there. For tests of an app that makes its own.
+    """
     _diverted.append(sink)
     for tracker in list(_trackers):
         tracker.sink = sink
     try:
-        yield
+        yield sink
     finally:
         _diverted.remove(sink)
         for tracker in list(_trackers):

@@ -12,30 +12,16 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from client_middleware.buffer import Row
+from client_middleware.fields import clean
 
 __version__ = "0.1.0"
 NAME = "api-analytics-middleware"
 
-MAX_BYTES = 1_000_000  # of a body: the server takes 1 MiB
+MAX_BYTES = 1_000_000  # of a body: the service accepts 1 MiB
 MAX_WEIGHT = 1_000_000  # requests that one log may stand for
-MAX_MS = 86_400_000.0  # the longest process_time that the server takes, a day
+MAX_MS = 86_400_000.0  # the longest process_time that the service accepts, a day
+MAX_ENDPOINT = 512  # characters that the service accepts
 MAX_KNOWN = 10_000  # heads that are remembered
-
-LIMITS = {"endpoint": 512, "consumer": 128, "user_agent": 256, "path": 512}  # characters that the server takes
-
-
-def more(**fields: str | None) -> str:
-    """Further fields of a log, as the JSON that follows the others; those that are None or empty are left out."""
-    given = ((name, clean(text, LIMITS[name])) for name, text in fields.items() if text)
-    return "".join(f',"{name}":{json.dumps(text)}' for name, text in given)
-
-
-def clean(text: str, limit: int) -> str:
-    """Text as the server takes it: so long at most, with a replacement for what can not be printed."""
-    text = text[:limit]
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 class Encoder:
@@ -69,8 +55,8 @@ class Encoder:
     def _head(self, method: str, endpoint: str, status: int) -> str:
         if len(self._heads) >= MAX_KNOWN:
             self._heads.clear()
-        named = json.dumps(clean(endpoint, LIMITS["endpoint"]) or "/")
-        head = f'Z","method":{json.dumps(method)},"endpoint":{named},"status_code":{status},"process_time":'
+        named = json.dumps(clean(endpoint, MAX_ENDPOINT) or "/")
+        head = f'Z","method":{json.dumps(method)},"endpoint":{named},"status_code":{int(status)},"process_time":'
         self._heads[method, endpoint, status] = head
         return head
 

@@ -19,7 +19,6 @@ TEXT: Schema = {"type": "string"}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 TIME: Schema = {"type": "string", "format": "date-time"}
 TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
-COUNTS: Schema = {"type": "object", "additionalProperties": INTEGER}
 
 
 def fields(description: str | None = None, /, **properties: Schema) -> Schema:

@@ -33,7 +33,7 @@ class Collector(ThreadingHTTPServer):
     def __init__(self, port: int, file: Path) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.lock = threading.Lock()
-        self.behaviour: list[str] = []
+        self.behavior: list[str] = []
         self.file = file
         stored = file.read_text().splitlines() if file.exists() else []
         self.known = {json.loads(line)["batch_id"] for line in stored}
@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         """A batch, or what to do with the next ones."""
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if self.path == "/behave":
-            self.server.behaviour[:] = body
+            self.server.behavior[:] = body
             self.answer(200, {})
             return
         if self.path != "/track/batch":
@@ -70,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(401, {"detail": "Missing or invalid API key"})
             return
         with self.server.lock:
-            word = self.server.behaviour.pop(0) if self.server.behaviour else "ok"
+            word = self.server.behavior.pop(0) if self.server.behavior else "ok"
         what, _, value = word.partition(":")
         if what == "cut":
             self.cut()

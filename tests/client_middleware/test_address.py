@@ -74,6 +74,13 @@ def test_a_forged_header_never_wins(forged: list[str]) -> None:
     assert behind_proxies("10.0.0.1", [(b"x-forwarded-for", header)], OURS) == "203.0.113.7"
 
 
+def test_a_long_forged_header_never_wins() -> None:
+    """However long the client's part of the header is, the entry at its right end is what counts."""
+    header = b"6.6.6.6, " * 5000 + b"203.0.113.7"
+    assert behind_proxies("10.0.0.1", [(b"x-forwarded-for", header)], 1) == "203.0.113.7"
+    assert behind_proxies("10.0.0.1", [(b"x-forwarded-for", header)], OURS) == "203.0.113.7"
+
+
 def made(mode: str, secret: bytes = b"secret", now: float = NOON) -> Addresses:
     """What is kept of addresses at a time."""
     addresses = Addresses(mode, secret)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import tracemalloc
+from collections.abc import Iterator, Mapping
 
 from client_middleware.buffer import ROW_BYTES, Buffer, Row
 
@@ -56,10 +57,14 @@ def test_the_bytes_are_bounded() -> None:
     for _ in range(5):
         buffer.add(row("x" * 100))
     assert (len(buffer), buffer.losses) == (3, {"overflow": 2})
-    buffer.take(2)
+    taken = buffer.take(2)
     for _ in range(5):
         buffer.add(row("x" * 100))
     assert len(buffer) == 3
+    buffer.take(2)
+    buffer.put_back(taken)
+    buffer.add(row())
+    assert (len(buffer), buffer.losses) == (3, {"overflow": 6})
 
 
 def test_a_row_takes_no_more_than_is_reckoned() -> None:
@@ -76,10 +81,45 @@ def test_a_row_takes_no_more_than_is_reckoned() -> None:
 def test_closed() -> None:
     """A closed buffer keeps nothing and counts everything under its reason."""
     buffer, woken = made()
-    buffer.add(row())
+    buffer.add(row(weight=4))
     buffer.close("unauthorized")
     buffer.add(row(weight=5))
-    assert (len(buffer), buffer.losses, woken) == (0, {"unauthorized": 6}, [1])
+    assert (len(buffer), buffer.losses, woken) == (0, {"unauthorized": 9}, [1])
+
+
+class Held(Mapping[str, int]):
+    """Losses that are read slowly: whoever counts them holds the lock until `release` is set."""
+
+    def __init__(self) -> None:
+        self.reached, self.release = threading.Event(), threading.Event()
+
+    def __iter__(self) -> Iterator[str]:
+        self.reached.set()
+        self.release.wait(30)
+        return iter(("overflow",))
+
+    def __getitem__(self, reason: str) -> int:
+        return 1
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_a_lock_that_was_held_at_a_fork() -> None:
+    """After a reset a buffer works, though a thread that a child process does not have holds the lock of before."""
+    buffer, _ = made()
+    losses = Held()
+    holder = threading.Thread(target=buffer.lose, args=(losses,), daemon=True)
+    holder.start()
+    assert losses.reached.wait(30)
+    buffer.reset()
+    adding = threading.Thread(target=buffer.add, args=(row(),), daemon=True)
+    adding.start()
+    adding.join(20)
+    waiting = len(buffer)
+    losses.release.set()
+    holder.join()
+    assert waiting == 1
 
 
 def test_many_threads() -> None:

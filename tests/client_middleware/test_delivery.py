@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import Counter
+from types import FrameType
 from typing import Any
 
 import httpx
@@ -12,8 +14,10 @@ import pytest
 
 from client_middleware.buffer import Row
 from client_middleware.delivery import Delivery
+from client_middleware.fields import FIELDS, write
 from client_middleware.settings import Settings
 from client_middleware.transport import Outcome, understand
+from tests.client_middleware.conftest import wait_until
 
 STORED = Outcome("stored")
 
@@ -30,10 +34,12 @@ class Service:
         self.outcomes = list(outcomes)
         self.batches: list[dict[str, Any]] = []
         self.asked = threading.Event()
+        self.posts = 0
 
     def post(self, body: bytes, within: float | None = None) -> Outcome:
         """Take a batch; only what is answered as stored is."""
         assert within is None or within > 0
+        self.posts += 1
         outcome = self.outcomes.pop(0) if self.outcomes else STORED
         self.asked.set()
         if isinstance(outcome, Exception):
@@ -122,6 +128,19 @@ def test_weights_are_counted() -> None:
     assert service.batches[-1]["dropped"] == {"http_413": 101}
 
 
+def test_a_log_that_is_too_large_for_a_batch() -> None:
+    """A log that no batch can hold is lost alone, and counted with its weight; those around it are stored."""
+    service = Service()
+    delivery = made(service)
+    huge: Row = (1_763_985_600.0, 0.001, "GET" * 400_000, "/", 200, None, "", 5)
+    for each in (row(), huge, row(), huge):
+        delivery.record(each)
+    assert delivery.flush(5)
+    assert [len(batch["logs"]) for batch in service.batches if batch["logs"]] == [1, 1]
+    assert sum((Counter(batch["dropped"]) for batch in service.batches), Counter()) == {"too_large": 10}
+    assert delivery.pending == 0
+
+
 def test_an_exception_nobody_foresaw(caplog: pytest.LogCaptureFixture) -> None:
     """A defect in sending costs a traceback in the log, and not the batch."""
     service = Service(ZeroDivisionError("a defect"))
@@ -141,6 +160,114 @@ def test_a_flush_does_not_wait_for_nothing() -> None:
     assert not delivery.flush(10)
     assert time.monotonic() - start < 5
     assert delivery.pending == 1
+    assert not delivery.flush(10)
+    assert service.posts == 1
+
+
+def test_a_wait_that_is_too_long() -> None:
+    """A service that asks to wait for hours is asked again within `retry_seconds`, so nothing waits for ever."""
+    service = Service(Outcome("again", "http_429", wait=1e9))
+    delivery = made(service, in_background=True, flush_seconds=0.05, retry_seconds=0.2)
+    delivery.record(row())
+    wait_until(lambda: delivery.pending == 0)
+    assert len(service.batches) == 1
+    delivery.close(1)
+
+
+def test_losses_of_a_batch_that_is_unconfirmed() -> None:
+    """Losses that a batch reported, which may have arrived, are not reported again under their reasons."""
+    service = Service(Outcome("again", "http_503", maybe_stored=True), Outcome("refused", "http_404"))
+    delivery = made(service)
+    delivery.buffer.lose({"overflow": 7})
+    delivery.record(row(weight=3))
+    assert delivery.flush(5)
+    assert delivery.buffer.losses == {"unconfirmed": 10}
+
+
+def test_losses_of_a_batch_that_cannot_be_written(caplog: pytest.LogCaptureFixture) -> None:
+    """A row that cannot be written is lost and counted, and so are the losses that its batch was to report."""
+    broken: Any = (None, *row()[1:-1], 4)
+    service = Service()
+    delivery = made(service)
+    delivery.buffer.lose({"overflow": 7})
+    delivery.record(broken)
+    assert delivery.flush(5)
+    assert delivery.buffer.losses == {"overflow": 7, "unwritable": 4}
+    assert "could not be written" in caplog.text
+
+
+def test_more_than_a_batch_holds() -> None:
+    """Logs for which a batch has no room left go with the next one."""
+    service = Service()
+    delivery = made(service)
+    long: Row = (1_763_985_600.0, 0.001, "GET", "/", 200, None, write([(FIELDS[0], "é" * 128)]), 1)
+    for _ in range(1000):
+        delivery.record((*long[:6], long[6] * 3, 1))
+    assert delivery.flush(10)
+    assert len(service.batches) > 1
+    assert sum(len(batch["logs"]) for batch in service.batches) == 1000
+
+
+def test_without_a_thread() -> None:
+    """Where no thread can be started, as while an interpreter ends, a flush sends the logs itself."""
+    service = Service()
+    delivery = made(service, in_background=True, flush_seconds=60)
+    before = threading.stack_size(1 << 46)  # more than there is: the system starts no thread with it
+    try:
+        delivery.record(row())
+        assert delivery.flush(5)
+    finally:
+        threading.stack_size(before)
+    assert len(service.batches) == 1
+
+
+def test_a_request_at_any_moment_of_the_thread() -> None:
+    """A log is sent, whichever line the thread is at when it is recorded, up to the last one before it ends."""
+    moment = 0
+    reached = True
+    while reached:
+        moment += 1
+        reached = recorded_at(moment)
+    assert moment > 10
+
+
+def recorded_at(moment: int) -> bool:
+    """Record a log when the thread of a delivery comes to its nth line, and see it sent; False if it has fewer."""
+    delivery = made(Service(), in_background=True, flush_seconds=0.05)
+    lines, go, done = 0, threading.Event(), threading.Event()
+
+    def record() -> None:
+        if go.wait(30) and lines >= moment:
+            delivery.record(row())
+        done.set()
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal lines
+        if not frame.f_code.co_filename.endswith("delivery.py"):
+            return None
+        lines += event == "line"
+        if lines == moment and not go.is_set():
+            go.set()
+            done.wait(0.1)  # in vain where the thread holds the lock, as it would be for any other thread
+        return trace
+
+    other = threading.Thread(target=record)
+    other.start()
+    before, tracing = set(threading.enumerate()), threading.gettrace()
+    threading.settrace(trace)
+    try:
+        delivery.record(row())
+        (started,) = set(threading.enumerate()) - before
+    finally:
+        threading.settrace(tracing)
+    delivery.close(10)
+    wait_until(lambda: go.is_set() or not started.is_alive())
+    reached = go.is_set()
+    go.set()
+    other.join(30)
+    wait_until(lambda: delivery.pending == 0)
+    delivery.close(10)
+    return reached
 
 
 def test_ids() -> None:

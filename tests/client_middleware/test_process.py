@@ -125,6 +125,33 @@ def test_fork(collector: CollectorProcess) -> None:
     assert len({batch["client"]["instance"] for batch in collector.batches}) == 4
 
 
+def test_fork_with_a_sample(collector: CollectorProcess) -> None:
+    """What the parent's sample holds back is the parent's to send: no request counts in the child as well."""
+    run(FORK, API_BASE=collector.url, ANALYTICS_SAMPLE_RATE="0.0001")
+    assert collector.requests == 5 + 3 * 11
+
+
+def test_children_choose_their_own_samples() -> None:
+    """Two children of one process do not keep the same requests."""
+    code = """
+        import os
+        from client_middleware.sampling import Sampler
+        sampler = Sampler(0.5)
+        for _ in range(2):
+            ours, theirs = os.pipe()
+            child = os.fork()
+            if not child:
+                sampler.reset()
+                kept = "".join(str(int(sampler.choose(("weight", 1))[-1] > 0)) for _ in range(64))
+                os.write(theirs, kept.encode())
+                os._exit(0)
+            os.waitpid(child, 0)
+            print(os.read(ours, 100).decode())
+    """
+    first, second = run(code).split()
+    assert first != second
+
+
 @contextmanager
 def served(api_base: str, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """The app under uvicorn; the process and its address."""

@@ -11,6 +11,7 @@ import pytest
 
 from client_middleware.buffer import Row
 from client_middleware.sampling import Sampler
+from client_middleware.wire import MAX_WEIGHT
 
 
 def row(endpoint: str = "/") -> Row:
@@ -44,6 +45,14 @@ def test_each_endpoint_is_unbiased() -> None:
             estimate[endpoint] += sampler.choose(row(endpoint))[-1]
     for endpoint, count in truth.items():
         assert abs(estimate[endpoint] - count) < 4 * sqrt(2 * count * (1 - rate) / rate), endpoint
+
+
+def test_no_weight_is_above_the_limit() -> None:
+    """A log stands for at most as many requests as the service accepts, however small the sample is."""
+    sampler = Sampler(1e-12)
+    weights = [weight for _ in range(MAX_WEIGHT + 10) if (weight := sampler.choose(row())[-1])]
+    tail = sampler.tail()
+    assert (weights, tail and tail[-1]) == ([MAX_WEIGHT], 10)
 
 
 def test_many_threads() -> None:

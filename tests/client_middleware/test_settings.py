@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 import threading
 from dataclasses import fields
@@ -12,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from client_middleware import Settings, SettingsError, TrackingMiddleware, create_tracking_middleware
+from client_middleware import Settings, SettingsError, TrackingMiddleware, create_tracking_middleware, settings
 from client_middleware.settings import Options, load
 from client_middleware.values import PROBES
 
@@ -134,10 +135,12 @@ def test_an_async_consumer_is_refused() -> None:
 
 
 def test_a_secret_is_not_shown() -> None:
-    """What is wrong with a key is said without the key."""
-    with pytest.raises(SettingsError) as caught:
-        create_tracking_middleware(api_key="very secret")
-    assert "very secret" not in str(caught.value)
+    """What is wrong with a key or a secret is said without its value."""
+    for name, value in (("api_key", "very secret"), ("ip_secret", b"very secret")):
+        wrong: Any = {name: value}
+        with pytest.raises(SettingsError, match=name) as caught:
+            create_tracking_middleware(**wrong)
+        assert "very secret" not in str(caught.value)
 
 
 def test_a_wrong_setting_stops_the_start() -> None:
@@ -174,6 +177,17 @@ def test_options_are_the_settings() -> None:
     """What type checkers and editors are told of is what there is."""
     known = [each.name for each in fields(Settings) if each.metadata]
     assert list(Options.__annotations__) == [name for name in known if name != "api_key"]
+
+
+def test_every_setting_is_used() -> None:
+    """Each setting is read somewhere in the package, so that none is promised and does nothing."""
+    used = {
+        node.attr
+        for path in Path(settings.__file__).parent.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).split(".")[-1].strip("_") == "settings"
+    }
+    assert [each.name for each in fields(Settings) if each.metadata and each.name not in used] == []
 
 
 def test_the_readme_has_them_all() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,13 @@ import pytest
 from fastapi import Depends, FastAPI, Request
 from starlette.testclient import TestClient
 
-from client_middleware import MemorySink, TrackingMiddleware
+from client_middleware import MemorySink, TrackingMiddleware, flush
+from client_middleware.settings import Settings
+from client_middleware.tracker import Tracker
+from tests.client_middleware.conftest import CollectorProcess
 
 Track = Callable[..., FastAPI]
+NOON = 1_763_985_600.0  # 2025-11-24T12:00:00Z
 
 
 def bare_app() -> FastAPI:
@@ -164,3 +169,62 @@ def test_inside_of_another_app(sink: MemorySink) -> None:
     outer.mount("/v1/{tenant}", inner)
     TestClient(outer).get("/v1/acme/items/x")
     assert recorded(sink, "endpoint") == ["/v1/{tenant}/items/{name}"]
+
+
+def test_hashed_addresses_change_daily(sink: MemorySink) -> None:
+    """A client has one hash on one day (UTC), and another on the next."""
+    tracker = Tracker(Settings(ip="hashed", ip_secret="secret"), sink)
+    scope = {"type": "http", "method": "GET", "headers": [], "client": ("203.0.113.7", 1)}
+    for at in (NOON, NOON + 43_199, NOON + 43_200):
+        tracker.record(scope, "/", at, 0.001, 200)
+    today, tonight, tomorrow = recorded(sink, "ip")
+    assert today == tonight != tomorrow
+
+
+def test_a_request_that_cannot_be_recorded_is_counted(collector: CollectorProcess) -> None:
+    """A request lost to an exception in `consumer` is reported as lost, and the others are stored."""
+
+    def consumer(request: Request) -> str:
+        return request.headers["x-client"]
+
+    tracker = Tracker(Settings(api_base=collector.url, api_key="good", consumer=consumer))
+    for headers in ([], [(b"x-client", b"acme")]):
+        tracker.record({"type": "http", "method": "GET", "headers": headers}, "/", NOON, 0.001, 200)
+    assert tracker.close(10)
+    assert (collector.requests, collector.dropped) == (1, {"unrecordable": 1})
+
+
+def test_an_app_that_is_gone(collector: CollectorProcess) -> None:
+    """Requests of an app that was thrown away are sent, also those that the sample still holds back."""
+    app = bare_app()
+    app.add_middleware(TrackingMiddleware, api_base=collector.url, api_key="good", sample_rate=0.5, flush_seconds=60)
+    client = TestClient(app)
+    for _ in range(40):
+        client.get("/items/x")
+    del app, client
+    gc.collect()
+    assert flush(10)
+    assert collector.requests == 40
+
+
+class Context:
+    """What Lambda hands to a handler: the time that is left of the invocation."""
+
+    def __init__(self, milliseconds: int) -> None:
+        self.milliseconds = milliseconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Of the invocation."""
+        return self.milliseconds
+
+
+def test_an_invocation_keeps_time_for_its_answer(collector: CollectorProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Lambda nothing is sent in the last moments of an invocation, which belong to its answer."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "app")
+    tracker = Tracker(Settings(api_base=collector.url, api_key="good", lambda_seconds=10))
+    scope = {"type": "http", "method": "GET", "headers": []}
+    tracker.record(scope, "/", NOON, 0.001, 200)
+    tracker.flush_invocation({"aws.context": Context(190)})
+    assert collector.requests == 0
+    tracker.flush_invocation({"aws.context": Context(10_000)})
+    assert collector.requests == 1

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from analytics.schema import MAX_BODY, MAX_DURATION_MS, MAX_LOGS, OLDEST_US, parse_batch
 from client_middleware import wire
 from client_middleware.buffer import Row
-from client_middleware.wire import Encoder, more
+from client_middleware.fields import FIELDS, write
+from client_middleware.wire import Encoder
+
+
+def texts(**given: str | None) -> str:
+    """The optional fields of a log that have these names."""
+    return write((field, given.get(field.name)) for field in FIELDS)
+
 
 rows = st.tuples(
     st.floats(OLDEST_US / 1e6, 4_000_000_000),
@@ -21,7 +28,7 @@ rows = st.tuples(
     st.text(max_size=700),
     st.integers(100, 599),
     st.sampled_from(["203.0.113.0", "2001:db8::1", None]),
-    st.builds(more, consumer=st.text(max_size=300), user_agent=st.text(max_size=300), path=st.text(max_size=700)),
+    st.builds(texts, **{field.name: st.text(max_size=field.limit + 200) for field in FIELDS}),
     st.integers(1, wire.MAX_WEIGHT),
 )
 
@@ -43,7 +50,7 @@ def test_the_service_takes_every_log(batch: list[Row]) -> None:
 
 def test_one_log_in_full() -> None:
     """A log with everything in it, character for character."""
-    extra = more(consumer="acme", user_agent='a "browser"', path="/items/7")
+    extra = texts(consumer="acme", user_agent='a "browser"', path="/items/7")
     row: Row = (1_763_985_600.25, 0.0123456, "GET", "/items/{id}", 200, "203.0.113.0", extra, 10)
     assert json.loads(Encoder().lines([row])[0]) == {
         "created_at": "2025-11-24T12:00:00.250000Z",
@@ -61,7 +68,7 @@ def test_one_log_in_full() -> None:
 
 def test_a_batch_stays_below_the_limit() -> None:
     """A batch of long logs is cut where the service's limit is; the rest waits for the next."""
-    row: Row = (1_763_985_600.0, 0.0, "GET", "/" + "é" * 500, 200, None, more(path="ü" * 512), 1)
+    row: Row = (1_763_985_600.0, 0.0, "GET", "/" + "é" * 500, 200, None, texts(path="ü" * 512), 1)
     batch = [row] * MAX_LOGS
     sent = 0
     while batch:
@@ -75,6 +82,6 @@ def test_a_batch_stays_below_the_limit() -> None:
 
 def test_further_fields() -> None:
     """Empty ones are left out, long ones cut, and what can not be printed is replaced."""
-    assert more(consumer=None, user_agent="", path=None) == ""
-    fields: dict[str, Any] = json.loads("{" + more(consumer="x" * 200, user_agent="a\x00b\ud800c\n")[1:] + "}")
+    assert texts(consumer=None, user_agent="", path=None) == ""
+    fields: dict[str, Any] = json.loads("{" + texts(consumer="x" * 200, user_agent="a\x00b\ud800c\n")[1:] + "}")
     assert fields == {"consumer": "x" * 128, "user_agent": "a\ufffdb\ufffdc\ufffd"}

@@ -45,6 +45,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], DynamoDB
         each.close()
 
 
+@pytest.mark.long
 def test_a_write_is_over_within_11_seconds(client: Callable[[str], DynamoDBClient]) -> None:
     """A database that never answers is given up after two tries, long before the minute that a fold allows a write."""
     with Storm(NOWHERE, lambda _: Fault.silent) as storm:

@@ -1,4 +1,4 @@
-"""The dashboard computed plainly, from a list of logs: what the real one is held to."""
+"""The dashboard computed plainly from a list of logs: the reference for the real one."""
 
 from __future__ import annotations
 

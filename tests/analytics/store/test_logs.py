@@ -75,6 +75,7 @@ def large(logs: int) -> Batch:
 
 
 def batch_of(logs: list[dict[str, Any]]) -> Batch:
+    """These logs as a batch."""
     return Batch.of(cast("list[Log]", logs))
 
 
@@ -402,6 +403,7 @@ def through(engine: Engine, *faults: Met) -> Iterator[tuple[LogTable, Counter[Me
 
 
 def reasons(*codes: str) -> dict[str, Any]:
+    """DynamoDB's answer to a cancelled transaction, with a code for each of its writes."""
     return {"CancellationReasons": [{"Code": code} for code in codes]}
 
 
@@ -411,6 +413,7 @@ def unpacked(batch: Batch) -> Batch:
 
 
 def paths(*batches: Batch) -> list[str | None]:
+    """The raw path of each log."""
     return [
         batch.texts["path"].at(position) for batch in batches if "path" in batch.texts for position in range(len(batch))
     ]

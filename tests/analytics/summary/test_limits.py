@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
+
 from analytics.batch import Batch, Coded, SeriesKey
 from analytics.query.filter import Filter
 from analytics.query.ranges import Period
@@ -17,10 +19,9 @@ from analytics.summary.fold import Fold
 from analytics.summary.limits import MAX_ENDPOINTS
 from analytics.summary.rollup import Rollup, StoredBatch
 from analytics.times import isoformat
-from tests.conftest import NOON
+from tests.conftest import NOON, partly_long
 
 ITEM = 400 * 1024  # bytes that DynamoDB takes
-LOGS = 1_000_000
 METHODS, STATUSES = 25, 20
 HOUR_US = 3_600_000_000
 
@@ -54,9 +55,9 @@ class Shelf:
         return True
 
 
-def flood() -> Iterator[Batch]:
-    """A million logs of as many addresses, 100,000 endpoints and consumers, 500 pairs of method and status."""
-    for first in range(0, LOGS, 1_000):
+def flood(logs: int) -> Iterator[Batch]:
+    """Logs of as many addresses, up to 100,000 endpoints and consumers, 500 pairs of method and status."""
+    for first in range(0, logs, 1_000):
         numbers = range(first, first + 1_000)
         cells: list[SeriesKey] = [
             SeriesKey(f"M{n % METHODS}", f"/{'long' * 20}/{n % 100_000}", 200 + n // METHODS % STATUSES)
@@ -66,7 +67,7 @@ def flood() -> Iterator[Batch]:
         yield Batch(
             series=cells,
             series_ids=places,
-            times=[NOON - 12 * HOUR_US + n * 86_000 for n in numbers],
+            times=[NOON - 12 * HOUR_US + n * 24 * HOUR_US // logs for n in numbers],
             durations=[n * n % 90_000_007 for n in numbers],
             texts={
                 "ip": Coded([f"{n % 223 + 1}.{n // 65_536}.{n // 256 % 256}.{n % 256}" for n in numbers], places),
@@ -75,9 +76,10 @@ def flood() -> Iterator[Batch]:
         )
 
 
-def test_a_flood_fits_into_an_item_and_is_counted() -> None:
+@pytest.mark.parametrize("logs", partly_long([100_000, 1_000_000]))
+def test_a_flood_fits_into_an_item_and_is_counted(logs: int) -> None:
     """A day's rollup takes it all in; totals, statuses and time series are exact, the rest is in (other)."""
-    shelf = Shelf(flood())
+    shelf = Shelf(flood(logs))
     fold = Fold(shelf, "stream", NOON + HOUR_US, lambda: False)
     assert len(list(fold.summaries("9999"))) > 0
     (kept,) = shelf.kept
@@ -86,13 +88,13 @@ def test_a_flood_fits_into_an_item_and_is_counted() -> None:
     report = Report(Filter(), Period.hourly, 1_000)
     report.add(codec.load(kept.packed))
     blocks = report.blocks()
-    assert blocks["summary"]["total_requests"] == LOGS
-    assert blocks["status_codes"] == {str(200 + number): LOGS // STATUSES for number in range(STATUSES)}
-    assert sum(point["requests"] for point in blocks["time_series"]) == LOGS
+    assert blocks["summary"]["total_requests"] == logs
+    assert blocks["status_codes"] == {str(200 + number): logs // STATUSES for number in range(STATUSES)}
+    assert sum(point["requests"] for point in blocks["time_series"]) == logs
     assert len(blocks["time_series"]) == 24
-    assert abs(blocks["summary"]["unique_ips"] / LOGS - 1) < blocks["precision"]["unique_ips"] < 0.01
+    assert abs(blocks["summary"]["unique_ips"] / logs - 1) < blocks["precision"]["unique_ips"] < 0.01
     assert len(blocks["top_ips"]) <= MAX_ADDRESSES
     for ranked, name, most in (("endpoint_stats", "endpoint", MAX_ENDPOINTS), ("top_consumers", "consumer", 500)):
         assert len(blocks[ranked]) <= most
         assert blocks[ranked][0][name] == SHOWN_OTHER
-        assert sum(row["requests"] for row in blocks[ranked]) == LOGS
+        assert sum(row["requests"] for row in blocks[ranked]) == logs

@@ -75,12 +75,12 @@ class Columns:
         for shifted, duration in zip(self.shifted, self.durations, strict=True):
             by_series[shifted].append(duration)
         if not self.weights:
-            return [(each >> BITS, Totals(len(d), sum(d), min(d), max(d))) for each, d in by_series.items()]
+            return [(each >> BITS, (len(d), sum(d), min(d), max(d))) for each, d in by_series.items()]
         requests, spent = Counter[int](), Counter[int]()
         for shifted, duration, weight in zip(self.shifted, self.durations, self.weights, strict=True):
             requests[shifted] += weight
             spent[shifted] += weight * duration
-        return [(each >> BITS, Totals(requests[each], spent[each], min(d), max(d))) for each, d in by_series.items()]
+        return [(each >> BITS, (requests[each], spent[each], min(d), max(d))) for each, d in by_series.items()]
 
 
 class Accumulator:

@@ -42,8 +42,8 @@ def _limit_series(summary: Summary, day: int, intervals: Sequence[int], scale: f
     """Count the series of all but the busiest endpoints of a day under OTHER, if there are too many."""
     aggregate = summary.days[day]
     requests_of = {
-        key: totals.requests
-        for series_id, totals in aggregate.of(Routes).rows()
+        key: requests
+        for series_id, (requests, _, _, _) in aggregate.of(Routes).rows()
         if (key := summary.series[series_id]) is not None
     }
     endpoints, series_of = Counter[str](), Counter[str]()

@@ -42,7 +42,7 @@ class RouteSection:
     def _add_latency(self, counter: Routes, wanted: Wanted, shown: set[str] | None = None) -> None:
         """Add a counter's latency to that of its endpoints, or of those that are shown."""
         latency, known = self._latency, counter.has_series_latency
-        for series_id, _ in counter.rows():
+        for series_id in counter.series_ids:
             key = wanted[series_id]
             if key is None or (shown is not None and key.endpoint not in shown):
                 continue
@@ -53,11 +53,11 @@ class RouteSection:
         """The blocks, with at most `top` endpoints."""
         endpoints: dict[str, RequestStats] = {}
         methods, statuses = Counter[str](), Counter[int]()
-        for key, totals in self._totals.items():
-            stats = RequestStats(totals.requests, totals.requests if key.is_error else 0, *totals[1:])
+        for key, (requests, duration, shortest, longest) in self._totals.items():
+            stats = RequestStats(requests, requests if key.is_error else 0, duration, shortest, longest)
             endpoints.setdefault(key.endpoint, RequestStats()).merge(stats)
-            methods[key.method or SHOWN_OTHER] += totals.requests
-            statuses[key.status_code] += totals.requests
+            methods[key.method or SHOWN_OTHER] += requests
+            statuses[key.status_code] += requests
         rows = sorted(endpoints.items(), key=lambda item: (-item[1].requests, item[0]))[:top]
         for wanted, counter in self._packed:
             self._add_latency(counter, wanted, {endpoint for endpoint, _ in rows})

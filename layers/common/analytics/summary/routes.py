@@ -6,7 +6,7 @@ from collections import Counter as Counts
 from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from itertools import accumulate, compress
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from analytics.batch import SeriesKey
 from analytics.summary.accumulator import Columns
@@ -20,13 +20,8 @@ MAX_INTERVAL_LATENCIES = 12_000  # pairs of series and bucket, in all intervals 
 _MOST_FRESH = 100_000  # requests whose latency is kept one by one
 
 
-class _Packed(NamedTuple):
-    """Where a stored histogram lies."""
-
-    bucket: int  # the first in use
-    length: int  # buckets from there on
-    start: int  # in the blob
-    size: int  # bytes in the blob
+_Packed = tuple[int, int, int, int]
+"""Where a stored histogram lies: (first bucket in use, buckets from there on, start in the blob, bytes in the blob)."""
 
 
 class Routes(Counter):
@@ -93,8 +88,13 @@ class Routes(Counter):
         """Each series id with its totals."""
         if self._stored:
             series_ids, *columns = self._stored
-            return zip(series_ids, map(Totals._make, zip(*columns, strict=True)), strict=True)
+            return zip(series_ids, zip(*columns, strict=True), strict=True)
         return self._totals.items()
+
+    @property
+    def series_ids(self) -> Iterable[int]:
+        """The ids of the series that it counts."""
+        return self._stored[0] if self._stored else self._totals
 
     def stats(self, is_error: Sequence[bool], wanted: Sequence[bool] | None = None) -> RequestStats:
         """What all requests amount to, or those of the wanted series; both sequences are by series id."""
@@ -163,7 +163,7 @@ class Routes(Counter):
     @property
     def _latencies(self) -> int:
         """Pairs of series and bucket."""
-        stored = sum(packed.length for packed in self._packed.values())
+        stored = sum(length for _, length, _, _ in self._packed.values())
         return len(set(self.fresh)) + stored + sum(map(buckets_in_use, self.latency.values()))
 
     @property
@@ -194,7 +194,7 @@ class Routes(Counter):
         counter._stored = tuple(totals)
         series_ids, buckets, lengths, sizes = latency or ([], [], [], [])
         *starts, end = accumulate(sizes, initial=0)
-        packed = map(_Packed, buckets, lengths, starts, sizes)
+        packed = zip(buckets, lengths, starts, sizes, strict=True)
         counter._packed = dict(zip(series_ids, packed, strict=True))
         counter._blob = blob.read(end)
         if latency is None:
