@@ -80,6 +80,7 @@ def test_deployed_stack_serves_the_contract() -> None:
             "RAW_RETENTION_DAYS": "90",
             "SUMMARY_RETENTION_DAYS": "400",
             "DAILY_QUOTA": "0",
+            "BASE_PATH": "",
             "AWS_ENDPOINT_URL_DYNAMODB": "",
             "PYDANTIC_DISABLE_PLUGINS": "__all__",
         }
