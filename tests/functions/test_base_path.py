@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from analytics.settings import Settings
 from analytics.web import Service
+from local.gateway.event import Request, to_event
 from tests.conftest import SETTINGS
 from tests.functions.behind_gateway import Functions
 from tests.functions.wire import batch, log
@@ -55,6 +57,16 @@ def test_every_route_is_there_below_its_base_path_and_without(service: Service, 
         for path in ("/", "/docs", "/dashboard", "/health", "/keys", "/assets/main.js"):
             assert (path, functions.call("GET", path, key, base=prefix).status) == (path, 200)
         assert functions.call("HEAD", "/dashboard", key, base=prefix).status == 200
+
+
+@pytest.mark.parametrize("path", ["/analytics", "/analytics/", "/"])
+def test_the_page_is_at_the_base_path_itself(service: Service, path: str) -> None:
+    """With and without a slash behind it, and where AWS has it."""
+    front = below(service, "/analytics")
+    request = Request("GET", path, "", [], b"", "192.0.2.1", "HTTP/1.1")
+    event = to_event(request, "GET /", {}, "id", datetime.now(UTC))
+    answer = front.handlers["DashboardFunction"](event, None)
+    assert (answer["statusCode"], answer["headers"]["content-type"]) == (200, "text/html; charset=utf-8")
 
 
 @pytest.mark.parametrize("prefix", ["/analytics", ""])
