@@ -9,6 +9,7 @@ from collections.abc import Callable
 from client_middleware.buffer import Buffer
 from client_middleware.outbox import FIRST_WAIT_S, Outbox, Post
 from client_middleware.settings import Settings
+from client_middleware.wire import FORMAT
 
 IDLE_S = 30.0  # a thread with nothing to do ends after this long; the next request starts another
 
@@ -23,12 +24,14 @@ class Delivery:
         *,
         in_background: bool = True,
         first_wait: float = FIRST_WAIT_S,
+        batch_format: int = FORMAT,
     ) -> None:
-        """`in_background`: send by age and size too; else only when told to `flush`."""
+        """With `in_background` send by age and size too, else only on `flush`; `first_wait` is in seconds."""
         self._settings = settings
         self._connect = connect
         self._in_background = in_background
         self._first_wait = first_wait
+        self._format = batch_format
         self.owner: object = None
         """Kept alive as long as there is something to send."""
         wake = self._start if in_background else lambda: None
@@ -40,7 +43,7 @@ class Delivery:
     def reset(self) -> None:
         """Begin anew in a child process: no rows, no thread, no connection of the parent's."""
         self.buffer.reset()
-        self._outbox = Outbox(self._settings, self.buffer, self._connect, self._first_wait)
+        self._outbox = Outbox(self._settings, self.buffer, self._connect, self._first_wait, self._format)
         self._state = threading.Condition()  # guards the thread; notified when something is settled
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -109,8 +112,8 @@ class Delivery:
                 self._thread = thread
             return True
 
-    def _step(self, within: float | None = None) -> float | None:
-        return self._outbox.step(everything=self._flushing > 0, by_age=self._in_background, within=within)
+    def _step(self, give_up: float | None = None) -> float | None:
+        return self._outbox.step(everything=self._flushing > 0, by_age=self._in_background, give_up=give_up)
 
     def _run(self) -> None:
         while True:
@@ -128,8 +131,8 @@ class Delivery:
 
     def _work(self, give_up: float) -> None:
         """What the thread does, in the caller's: for the exit of an interpreter, where no thread can be started."""
-        while (left := give_up - time.monotonic()) > 0:
-            wait = self._step(left)
+        while time.monotonic() < give_up:
+            wait = self._step(give_up)
             if wait is None or self._outbox.settled or self._outbox.later_than(give_up):
                 break
             time.sleep(wait)

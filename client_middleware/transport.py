@@ -12,26 +12,34 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from client_middleware.refusal import Problem, problems
 from client_middleware.wire import NAME, __version__
 
-MAX_ANSWER = 65_536  # bytes of an answer that are read
+MAX_ANSWER = 1 << 20  # bytes of an answer that are read: one that rejects 1,000 logs for a few fields has 300 KB
+INVALID = (400, 413, 422)  # the batch was refused for what it contains: parts of it may be accepted
 # Requests that never reached the service: they can not have been stored.
 UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a batch: `stored`; `again` (try it later); `refused` (never try it again); `unauthorized`."""
+    """What became of a batch.
 
-    kind: Literal["stored", "again", "refused", "unauthorized"]
+    It is `stored`; to be sent `again`, later; `refused`, and would be again; `invalid`, so that it would be refused
+    again unless something is left out of it; or `unauthorized`.
+    """
+
+    kind: Literal["stored", "again", "refused", "invalid", "unauthorized"]
     reason: str = ""
-    """Why not: what a loss is counted under, `[a-z0-9_]{1,64}`."""
+    """What a loss is counted under, `[a-z0-9_]{1,64}`."""
     detail: str = ""
-    """The same for people."""
+    """What happened, for people."""
+    problems: tuple[Problem, ...] = ()
+    """What the service says is wrong with the batch, or with logs of one that is stored."""
     wait: float | None = None
     """Seconds that the service asked to wait."""
     maybe_stored: bool = False
-    """The answer got lost, or was none: the service may have stored the batch all the same."""
+    """The answer got lost, or leaves it open whether the service stored the batch."""
     answer: bytes = b""
     date: float | None = None
     """The service's clock, seconds since 1970."""
@@ -92,7 +100,7 @@ def understand(response: httpx.Response, answer: bytes) -> Outcome:
     said = answer[:300].decode("utf-8", "replace")
     detail = f"the service answered {status}: {said}"
     if 200 <= status < 300:
-        return Outcome("stored", answer=answer, date=date)
+        return Outcome("stored", problems=problems(answer), answer=answer, date=date)
     if status == 401:
         return Outcome("unauthorized", "unauthorized", detail, answer=answer, date=date)
     reason = f"http_{status}"
@@ -100,7 +108,9 @@ def understand(response: httpx.Response, answer: bytes) -> Outcome:
         wait = _retry_after(response.headers.get("retry-after"), date or time.time())
         # Only 429 says that nothing was done. A gateway says the others while the function may still be at work, and
         # the service itself says 503 also when it was DynamoDB's answer to it that got lost.
-        return Outcome("again", reason, detail, wait, maybe_stored=status != 429, answer=answer, date=date)
+        return Outcome("again", reason, detail, wait=wait, maybe_stored=status != 429, answer=answer, date=date)
+    if status in INVALID:
+        return Outcome("invalid", reason, detail, problems(answer), answer=answer, date=date)
     return Outcome("refused", reason, detail, answer=answer, date=date)
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from client_middleware.buffer import Row
 from client_middleware.fields import clean
+from client_middleware.refusal import without
 
 __version__ = "0.1.0"
 NAME = "api-analytics-middleware"
@@ -21,14 +22,22 @@ MAX_BYTES = 1_000_000  # of a body: the service accepts 1 MiB
 MAX_WEIGHT = 1_000_000  # requests that one log may stand for
 MAX_MS = 86_400_000.0  # the longest process_time that the service accepts, a day
 MAX_ENDPOINT = 512  # characters that the service accepts
+FORMAT = 1
+"""Of a batch. A batch names it only from 2 on: a service that knows less ignores, and counts, the fields it lacks."""
+FORMAT_1 = {"batch_id", "client", "dropped", "logs"}
+"""What is beside the logs of a batch in every format, and is never left out."""
+RELEARN_S = 3600.0  # a field that the service did not know is tried again after this long: it may have been updated
 MAX_KNOWN = 10_000  # heads that are remembered
 
 
 class Encoder:
     """Makes lines of rows; remembers pieces. For one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, batch_format: int = FORMAT, clock: Callable[[], float] = time.monotonic) -> None:
+        self._format = batch_format
+        self._clock = clock
         self._heads: dict[tuple[str, str, int], str] = {}
+        self._unknown: dict[str, float] = {}  # fields that are left out, and until when, monotonic seconds
 
     def lines(self, rows: Iterable[Row]) -> list[str]:
         """Each log as a JSON object, in ASCII."""
@@ -60,12 +69,25 @@ class Encoder:
         self._heads[method, endpoint, status] = head
         return head
 
+    def leave_out(self, names: Iterable[str]) -> list[str]:
+        """Write batches without these fields, for RELEARN_S; return those that were not left out so far."""
+        new = sorted(set(names) - self._unknown.keys() - FORMAT_1)
+        self._unknown |= dict.fromkeys(new, self._clock() + RELEARN_S)
+        return new
+
     def batch(
         self, rows: Sequence[Row], batch_id: str, instance: str, dropped: Mapping[str, int]
     ) -> tuple[bytes, Sequence[Row]]:
         """The body of one batch, and the rows that there was no room for."""
         client = {"name": NAME, "version": __version__, "instance": instance}
-        envelope = json.dumps({"batch_id": batch_id, "client": client, "dropped": dropped}, separators=(",", ":"))
+        members: dict[str, object] = {"batch_id": batch_id, "client": client, "dropped": dropped}
+        if self._format > 1:
+            members["format"] = self._format
+        given, left_out = rows, self._left_out()
+        if left_out:
+            members = {name: value for name, value in members.items() if name not in left_out}
+            rows = [without(row, left_out) for row in rows]
+        envelope = json.dumps(members, separators=(",", ":"))
         lines = self.lines(rows)
         room = MAX_BYTES - len(envelope) - 16
         if sum(map(len, lines)) + len(lines) > room:
@@ -74,4 +96,10 @@ class Encoder:
                 fitting += 1
             del lines[fitting:]
         body = f'{envelope[:-1]},"logs":[{",".join(lines)}]}}'
-        return body.encode("ascii"), rows[len(lines) :]
+        return body.encode("ascii"), given[len(lines) :]
+
+    def _left_out(self) -> set[str]:
+        if self._unknown:
+            now = self._clock()
+            self._unknown = {name: until for name, until in self._unknown.items() if now < until}
+        return set(self._unknown)

@@ -52,10 +52,10 @@ class Service:
         """Nothing to close."""
 
 
-def made(service: Service, *, in_background: bool = False, **settings: Any) -> Delivery:
+def made(service: Service, *, in_background: bool = False, batch_format: int = 1, **settings: Any) -> Delivery:
     """A delivery to it, sent by flush only if not said otherwise."""
     whole = Settings(api_base="http://service", api_key="key", **settings)
-    return Delivery(whole, lambda: service, in_background=in_background, first_wait=0.01)
+    return Delivery(whole, lambda: service, in_background=in_background, first_wait=0.01, batch_format=batch_format)
 
 
 def test_by_age() -> None:
@@ -291,8 +291,8 @@ def test_ids() -> None:
         (301, {}, ("refused", "http_301", None, False)),
         (401, {}, ("unauthorized", "unauthorized", None, False)),
         (403, {}, ("refused", "http_403", None, False)),
-        (413, {}, ("refused", "http_413", None, False)),
-        (422, {}, ("refused", "http_422", None, False)),
+        (413, {}, ("invalid", "http_413", None, False)),
+        (422, {}, ("invalid", "http_422", None, False)),
         (408, {}, ("again", "http_408", None, True)),
         (429, {"retry-after": "7"}, ("again", "http_429", 7.0, False)),
         (500, {}, ("again", "http_500", None, True)),
