@@ -29,7 +29,7 @@ from client_middleware.parts import Parts
 from client_middleware.refusal import Problem, repaired, unknown
 from client_middleware.settings import Settings
 from client_middleware.transport import Outcome
-from client_middleware.wire import FORMAT, Encoder
+from client_middleware.wire import FORMAT, OPTIONAL, Encoder
 
 logger = logging.getLogger("client_middleware")
 
@@ -39,10 +39,10 @@ REPORT_AGAIN_S = 60.0  # after a batch was given up, losses alone are reported n
 
 
 class Post(Protocol):
-    """How a batch is sent: `Transport`, or a test's own."""
+    """Sends a batch: `Transport`, or a test's own."""
 
     def post(self, body: bytes, within: float | None = None) -> Outcome:
-        """Send a body, within so many seconds."""
+        """Send a body; take at most `within` seconds, or the setting."""
 
     def close(self) -> None:
         """Close connections."""
@@ -50,7 +50,7 @@ class Post(Protocol):
 
 @dataclass(slots=True)
 class Batch:
-    """What is being sent; the same in every try."""
+    """The batch under way. Each try sends the same body."""
 
     id: str
     rows: Sequence[Row]
@@ -84,7 +84,7 @@ class Outbox:
         self._batch: Batch | None = None
         self._parts = Parts()
         self._writing: int | None = None
-        """How many logs are neither in the buffer nor in the batch yet, while a batch is written; else None."""
+        """While a batch is written, how many logs it takes: they are neither in the buffer nor in `_batch`."""
         self._report_due = 0.0  # monotonic seconds from which losses alone are worth a batch
         self._post: Post | None = None
         self._warned = False
@@ -104,21 +104,21 @@ class Outbox:
         return not self._losses_due(time.monotonic())
 
     def later_than(self, moment: float) -> bool:
-        """Whether the next try comes later than this, monotonic seconds: so that there is nothing to wait for."""
+        """Whether the next try is due only after this moment, monotonic seconds."""
         batch = self._batch
         return batch is not None and batch.due > moment
 
     def hurry(self) -> None:
-        """Try at once what is to be tried later, unless the service asked to wait."""
+        """Make the next try due now, unless the service asked to wait."""
         self._report_due = 0.0
         if (batch := self._batch) is not None and batch.last.wait is None:
             batch.due = 0.0
 
     def step(self, *, everything: bool, by_age: bool, give_up: float | None = None) -> float | None:
-        """Send what is due; return the seconds until more may be due, or None if that takes another row.
+        """Send what is due; return the seconds until more may be due, or None if nothing will be without another row.
 
-        A full batch is due, and with `by_age` one that has waited for long enough; with `everything` whatever waits is.
-        After `give_up`, monotonic seconds, no further batch is begun, and no post lasts longer.
+        A full batch is due; with `by_age` also rows that have waited for `flush_seconds`; with `everything` all rows.
+        No post starts, or lasts, after `give_up`, monotonic seconds.
         """
         while True:
             now = time.monotonic()
@@ -153,7 +153,7 @@ class Outbox:
         """Make the next batch: of a part of a refused one, else of the rows and losses that wait."""
         self._batches += 1
         batch_id = f"{self._instance}-{self._batches}"
-        # `_writing` is set before rows are taken: no other thread may find them nowhere.
+        # Set before rows are taken, so that another thread never sees them nowhere.
         if self._parts:
             self._writing = self._parts.next
             rows, made = self._parts.take()
@@ -164,7 +164,7 @@ class Outbox:
         return self._write(batch_id, rows, self._buffer.take_losses(), now)
 
     def _write(self, batch_id: str, rows: Sequence[Row], dropped: Mapping[str, int], made: float) -> Batch | None:
-        """A batch of those rows that fit, the others wait again; None if there is no such batch."""
+        """Make a batch of the rows that fit, and let the others wait again; None if no batch can be made."""
         try:
             body, rest = self._encoder.batch(rows, batch_id, self._instance, dropped)
         except Exception:
@@ -185,7 +185,7 @@ class Outbox:
         return Batch(batch_id, rows, body, dropped, made)
 
     def _mend(self, batch: Batch, problems: Sequence[Problem]) -> Batch | None:
-        """The same batch without what the answer names; None if that is nothing that can be left out."""
+        """Make the same batch without what the answer names; None if nothing of that can be left out."""
         rows = list(batch.rows)
         for index, row in (right := repaired(rows, problems)).items():
             rows[index] = row
@@ -197,11 +197,11 @@ class Outbox:
         return mended
 
     def _learn(self, problems: Sequence[Problem], right: Mapping[int, Row]) -> bool:
-        """Leave out of later batches what the service does not know; whether there is anything new to leave out."""
-        named = unknown(problem for problem in problems if problem.log is None or problem.log in right)
-        learned = self._encoder.leave_out(named)
+        """Leave the fields that the service does not know out of later batches; return whether any of them is new."""
+        beside = unknown(problem for problem in problems if problem.log is None) & OPTIONAL
+        learned = self._encoder.leave_out(beside | unknown(problem for problem in problems if problem.log in right))
         if learned:
-            logger.warning("The service does not know %s: logs are sent without", ", ".join(learned))
+            logger.warning("The service does not know %s: logs are sent without it", ", ".join(learned))
         return bool(learned)
 
     def _send(self, batch: Batch, within: float | None) -> Outcome:
@@ -210,7 +210,7 @@ class Outbox:
                 self._post = self._connect()
             return self._post.post(batch.body, within)
         except Exception as error:
-            # Not foreseen, so it is not known how far it got; the batch is tried again like one without an answer.
+            # An unforeseen defect: the batch may have been stored, so it is treated like one without an answer.
             logger.exception("Sending logs failed")
             return Outcome("again", "unconfirmed", f"{type(error).__name__}: {error}", maybe_stored=True)
 
@@ -239,12 +239,12 @@ class Outbox:
             self._warn("A batch of logs is given up after %d tries: %s", batch.tries, outcome.detail)
             self._give_up(batch, outcome.reason, now)
         else:
-            self._warn("Logs can not be delivered now and wait: %s", outcome.detail)
+            self._warn("Logs cannot be delivered now and wait: %s", outcome.detail)
             wait = min(self._first_wait * 2 ** min(batch.tries - 1, 16), LONGEST_WAIT_S) * random.uniform(0.5, 1)
             batch.due = now + max(wait, min(outcome.wait or 0.0, self._settings.retry_seconds))
 
     def _stored(self, batch: Batch, rejected: Sequence[Problem]) -> None:
-        """Go on, and send again what was rejected of the batch and is right without optional fields."""
+        """Settle a stored batch; send those of its rejected logs again that are right without optional fields."""
         if self._warned:
             logger.info("Logs are delivered again")
         self._warned = False
@@ -257,10 +257,10 @@ class Outbox:
         self._batch = None
 
     def _give_up(self, batch: Batch, reason: str, now: float) -> None:
-        """Count a batch as lost; what it was to report as lost is reported with a later one."""
+        """Count a batch as lost; the losses it reported are reported again by a later batch."""
         losses = Counter(batch.dropped)
         if batch.maybe_stored:
-            # Whatever the last answer was. The report may have arrived too: named again, it would count twice.
+            # Whatever the last answer was. The losses it reported may be stored too, so they do not keep their reasons.
             reason, losses = "unconfirmed", Counter(unconfirmed=losses.total())
         self._buffer.lose(losses)
         self._lose(reason, batch.rows)
@@ -271,7 +271,7 @@ class Outbox:
         self._buffer.lose({reason: sum(row[-1] for row in rows)})
 
     def _warn(self, message: str, *arguments: object) -> None:
-        """Say so once, until it works again."""
+        """Log a warning once, until a batch is stored again."""
         if not self._warned:
             logger.warning(message, *arguments)
         self._warned = True

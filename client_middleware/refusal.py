@@ -1,4 +1,4 @@
-"""What an answer says is wrong with a batch, and a log without the fields that it names."""
+"""Reads what an answer says is wrong with a batch, and takes named fields out of rows."""
 
 from __future__ import annotations
 
@@ -21,25 +21,22 @@ class Problem(NamedTuple):
 
 
 def problems(answer: bytes) -> tuple[Problem, ...]:
-    """The problems that an answer names: `rejected` of a batch that was stored, `errors` of one that was refused."""
+    """Return the problems that an answer names: `rejected` of a stored batch, `errors` of a refused one."""
     try:
         said = json.loads(answer)
         named = said.get("rejected") or said.get("errors") or ()
         return tuple(Problem(each["index"], each["field"] or "", each["reason"]) for each in named)
-    except (ValueError, TypeError, KeyError, AttributeError):  # from something else than the service
+    except (ValueError, TypeError, KeyError, AttributeError):  # not an answer of the service
         return ()
 
 
 def unknown(named: Iterable[Problem]) -> set[str]:
-    """The fields that the service does not know."""
+    """Return the fields that the service does not know."""
     return {problem.field for problem in named if problem.reason == UNKNOWN}
 
 
 def repaired(rows: Sequence[Row], named: Iterable[Problem]) -> dict[int, Row]:
-    """The rows that are right without the optional fields that were named, by their index.
-
-    A row with another problem, in a field that every log has, is not among them.
-    """
+    """Return, by index, the rows whose problems are all in optional fields, without these fields."""
     fields: dict[int, set[str]] = {}
     for problem in named:
         if problem.log is not None and 0 <= problem.log < len(rows):
@@ -50,7 +47,7 @@ def repaired(rows: Sequence[Row], named: Iterable[Problem]) -> dict[int, Row]:
 
 
 def without(row: Row, names: Collection[str]) -> Row:
-    """The row without those of these optional fields that it has."""
+    """Return the row without the optional fields of these names."""
     rest = ((name, text) for name, text in _members(row).items() if name not in names)
     return (*row[:6], "".join(f',"{name}":{json.dumps(text)}' for name, text in rest), row[7])
 

@@ -1,8 +1,8 @@
-"""Rows into the JSON of one batch (`POST /track/batch`).
+"""Writes rows as the JSON of one batch (`POST /track/batch`).
 
-Written by hand, for this is the larger part of what tracking costs a process: what repeats (method, endpoint and
-status; the second of a time; an address) is made once and kept as text. `json.dumps` of the same takes three times as
-long. A test holds each line to what the server's own model reads from it.
+The JSON is written by hand, because this is the larger part of the CPU that tracking takes: what repeats (method,
+endpoint and status; the second of a time) is written once and cached. `json.dumps` takes three times as long. A test
+compares each log with what the service's own schema reads from it.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ MAX_WEIGHT = 1_000_000  # requests that one log may stand for
 MAX_MS = 86_400_000.0  # the longest process_time that the service accepts, a day
 MAX_ENDPOINT = 512  # characters that the service accepts
 FORMAT = 1
-"""Of a batch. A batch names it only from 2 on: a service that knows less ignores, and counts, the fields it lacks."""
-FORMAT_1 = {"batch_id", "client", "dropped", "logs"}
-"""What is beside the logs of a batch in every format, and is never left out."""
-RELEARN_S = 3600.0  # a field that the service did not know is tried again after this long: it may have been updated
-MAX_KNOWN = 10_000  # heads that are remembered
+"""The format of a batch. It is sent only if it is above 1: a service that knows only older formats then ignores, and
+counts, the fields that it does not know."""
+OPTIONAL = {"format"}
+"""The members of a batch, beside its logs, that an older service may not know, and that can be left out."""
+RELEARN_S = 3600.0  # an unknown field is sent again after this long, because the service may have been updated
+MAX_KNOWN = 10_000  # heads in the cache
 
 
 class Encoder:
-    """Makes lines of rows; remembers pieces. For one thread."""
+    """Writes rows as JSON; caches what repeats. For one thread."""
 
     def __init__(self, batch_format: int = FORMAT, clock: Callable[[], float] = time.monotonic) -> None:
         self._format = batch_format
@@ -40,7 +41,7 @@ class Encoder:
         self._unknown: dict[str, float] = {}  # fields that are left out, and until when, monotonic seconds
 
     def lines(self, rows: Iterable[Row]) -> list[str]:
-        """Each log as a JSON object, in ASCII."""
+        """Return each row as a JSON object, in ASCII."""
         heads = self._heads
         moment, prefix = -1, ""
         lines = []
@@ -56,7 +57,7 @@ class Encoder:
             if milliseconds > MAX_MS:
                 milliseconds = MAX_MS
             address = f'"{ip}"' if ip else "null"
-            # %-formatting is a fifth quicker than an f-string here, and it is what most of the time goes to.
+            # Most of the time is spent here; %-formatting is a fifth faster than an f-string.
             values = (prefix, (at - second) * 1_000_000, head, milliseconds, address, extra)
             lines.append('%s%06d%s%.3f,"ip":%s%s}' % values)  # noqa: UP031
         return lines
@@ -71,14 +72,14 @@ class Encoder:
 
     def leave_out(self, names: Iterable[str]) -> list[str]:
         """Write batches without these fields, for RELEARN_S; return those that were not left out so far."""
-        new = sorted(set(names) - self._unknown.keys() - FORMAT_1)
+        new = sorted(set(names) - self._unknown.keys())
         self._unknown |= dict.fromkeys(new, self._clock() + RELEARN_S)
         return new
 
     def batch(
         self, rows: Sequence[Row], batch_id: str, instance: str, dropped: Mapping[str, int]
     ) -> tuple[bytes, Sequence[Row]]:
-        """The body of one batch, and the rows that there was no room for."""
+        """Return the body of a batch, at most MAX_BYTES long, and the rows at the end that do not fit in."""
         client = {"name": NAME, "version": __version__, "instance": instance}
         members: dict[str, object] = {"batch_id": batch_id, "client": client, "dropped": dropped}
         if self._format > 1:

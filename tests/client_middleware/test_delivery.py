@@ -221,6 +221,32 @@ def test_without_a_thread() -> None:
     assert len(service.batches) == 1
 
 
+class Slow(Service):
+    """Takes a twentieth of a second for each batch."""
+
+    def post(self, body: bytes, within: float | None = None) -> Outcome:
+        """Take a batch, slowly."""
+        threading.Event().wait(0.05)
+        return super().post(body, within)
+
+
+def test_the_deadline_without_a_thread() -> None:
+    """A flush that sends the logs itself starts no post after its deadline, however many batches wait."""
+    service = Slow()
+    delivery = made(service, in_background=True, flush_seconds=60, batch_logs=1000)
+    before = threading.stack_size(1 << 46)
+    try:
+        for _ in range(5000):
+            delivery.record(row())
+        delivery.record(row(weight=2))
+        assert not delivery.flush(0.08)
+    finally:
+        threading.stack_size(before)
+    assert len(service.batches) <= 2
+    assert delivery.pending >= 3000
+    assert delivery.close(20)
+
+
 def test_a_request_at_any_moment_of_the_thread() -> None:
     """A log is sent, whichever line the thread is at when it is recorded, up to the last one before it ends."""
     moment = 0

@@ -261,7 +261,7 @@ def test_an_outage_is_two_log_lines(
     driven.settle(collector)
     lines = [record.getMessage() for record in caplog.records if record.name != "asyncio"]
     assert lines == [
-        'Logs can not be delivered now and wait: the service answered 500: {"detail": "told so"}',
+        'Logs cannot be delivered now and wait: the service answered 500: {"detail": "told so"}',
         "Logs are delivered again",
     ]
 

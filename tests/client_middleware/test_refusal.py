@@ -91,7 +91,7 @@ def test_a_field_that_the_service_learns() -> None:
     """A field that was unknown is sent again after an hour, for the service may be a newer one by then."""
     now = [0.0]
     encoder = Encoder(clock=lambda: now[0])
-    assert encoder.leave_out(["region", "logs"]) == ["region"]
+    assert encoder.leave_out(["region"]) == ["region"]
     assert encoder.leave_out(["region"]) == []
     sent = []
     for now[0] in (0.0, wire.RELEARN_S - 1, wire.RELEARN_S + 1):
@@ -183,6 +183,40 @@ def test_a_field_that_is_unknown_after_an_answer_was_lost() -> None:
     send(delivery, row())
     (batch,) = service.batches
     assert (batch["batch_id"][-2:], batch["dropped"], "format" in batch) == ("-1", {"overflow": 7}, False)
+
+
+def test_a_batch_that_may_be_stored_is_given_up_without_a_field() -> None:
+    """A batch whose answer got lost counts as unconfirmed, also if it was sent without a field since."""
+    unknown = Outcome("invalid", "http_422", problems=(Problem(None, "format", UNKNOWN),))
+    service = Service(Outcome("again", "http_503", maybe_stored=True), unknown, Outcome("refused", "http_404"))
+    delivery = made(service, batch_format=2)
+    send(delivery, row(weight=3))
+    assert delivery.buffer.losses == {"unconfirmed": 3}
+
+
+def test_a_service_that_names_what_was_not_sent() -> None:
+    """An answer that names fields that are not in the batch has nothing left out, and the batch is not sent again."""
+    for index in (None, 0, -1, 1):
+        for name in ("region", "logs", "batch_id", "status_code", ""):
+            problem = Problem(index, name, UNKNOWN)
+            service = Service(*[Outcome("invalid", "http_422", problems=(problem,))] * 20)
+            delivery = made(service)
+            send(delivery, row())
+            assert (service.posts, delivery.buffer.losses) == (1, {"http_422": 1})
+
+
+def test_rejected_logs_that_wait() -> None:
+    """Logs that are sent again without a field are tried for as long as any others."""
+    odd = (Problem(1, "user_agent", "Input should be another"),)
+    service = Service(Outcome("stored", problems=odd), Outcome("again", "http_429"))
+    delivery = made(service, retry_seconds=60)
+    optional = texts(user_agent="odd")
+    send(delivery, row(), row(optional=optional), row())
+    assert [[log.get("user_agent") for log in batch["logs"]] for batch in service.batches] == [
+        [None, "odd", None],
+        [None],
+    ]
+    assert delivery.buffer.losses == {}
 
 
 def test_a_key_that_is_revoked_between_two_parts() -> None:
