@@ -65,7 +65,7 @@ def test_by_age() -> None:
     start = time.monotonic()
     delivery.record(row())
     assert service.asked.wait(5)
-    assert 0.2 <= time.monotonic() - start < 2
+    assert 0.2 <= time.monotonic() - start < 5
     delivery.close(1)
 
 
@@ -157,8 +157,8 @@ def test_a_flush_does_not_wait_for_nothing() -> None:
     delivery = made(service)
     delivery.record(row())
     start = time.monotonic()
-    assert not delivery.flush(10)
-    assert time.monotonic() - start < 5
+    assert not delivery.flush(20)
+    assert time.monotonic() - start < 15
     assert delivery.pending == 1
     assert not delivery.flush(10)
     assert service.posts == 1
