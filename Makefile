@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 STAMP   = $(VENV)/.installed
+# All tests run in several processes, some of them (T=tests/functions) in one.
+TESTS   = $(or $(T),-n auto --dist worksteal)
 SAM     = .venv-sam/.installed
 AUDIT   = .venv-audit/.installed
 
-.PHONY: help setup page demo serve build sam-local test test-browser test-containers check format compile bench bench-middleware screenshot clean
+.PHONY: help setup page demo serve build sam-local test test-long test-browser test-containers check format compile bench bench-middleware screenshot clean
 
 help:  ## list the chores
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -46,8 +48,11 @@ build: page $(SAM)  ## sam build, compiled and trimmed, in .aws-sam (RUNTIME=3.1
 sam-local: build  ## the built functions in containers, on port 3000 (needs a Docker engine)
 	@$(BIN)/python -m local.tools.sam
 
-test: page  ## every test that needs neither Docker nor a browser
-	$(BIN)/python -m pytest -m "not container and not browser"
+test: page  ## every test that needs neither Docker nor a browser (T=tests/functions: these alone)
+	$(BIN)/python -m pytest -m "not container and not browser" $(TESTS)
+
+test-long: page  ## the searches among them in full: all schedules, floods, storms, twenty times as many examples
+	$(BIN)/python -m pytest --long -m "(long or hypothesis) and not container and not browser" $(TESTS)
 
 test-browser: setup  ## the web page in Chromium (Debian: apt-get install chromium; needs npm)
 	@npm ci --silent
@@ -57,11 +62,14 @@ test-browser: setup  ## the web page in Chromium (Debian: apt-get install chromi
 test-containers: build $(AUDIT)  ## the built functions, in Lambda's emulator and in containers; the stack itself
 	$(BIN)/python -m pytest -m container tests/contract tests/deploy tests/client_middleware
 
-check: setup  ## lint, format, types, import floors, pinned requirements, the API's document
+check: setup  ## lint, format, types, import floors, dead code, spelling, links, pinned requirements, the API's document
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
+	$(BIN)/typos
+	$(BIN)/python -m pytest -q tests/test_markdown.py
 	$(BIN)/python -m local.tools.requirements --check
 	$(BIN)/python -m local.tools.openapi --check
 	@! command -v npm >/dev/null || { npm ci --silent && npm run --silent check; }

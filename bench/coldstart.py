@@ -27,8 +27,8 @@ from typing import Any
 from local import template
 from local.database.dynamodb import DatabaseServer
 from local.database.tables import create_missing
+from local.environment import MADE_UP
 from local.gateway.event import Request, to_event
-from local.service import MADE_UP
 from local.tools import interpreter
 from local.tools.build import BUILT, LAYER, ROOT, BuildError, build, host_architecture, size
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 from analytics.api_key import new_id
 from analytics.batch import Batch
 from analytics.store import LogTable
-from analytics.summary.fold import DUE_US, LONG_TAIL, WORTH
-from analytics.summary.limits import bound
+from analytics.summary import codec
+from analytics.summary.fold import BYTES_A_LOG, DUE_US, LONG_TAIL
+from analytics.summary.limits import limit
 from analytics.summary.rollup import Rollup
 from analytics.summary.summary import Summary
 from analytics.times import DAY, SECOND
@@ -138,12 +139,12 @@ def a_day(count: int = MONTH // DAYS_A_MONTH) -> Size:
     for at in range(0, count, 1000):
         batch = Batch.of(cast("Any", rows[at : at + 1000]))
         summary.fold(batch, batch.times[-1])
-    bound(summary)
-    rollup = Rollup("2025-10-10", "2025-10-11T00:00:00.000000Z", summary.dumps())
+    limit(summary)
+    rollup = Rollup("2025-10-10", "2025-10-11T00:00:00.000000Z", codec.dump(summary))
     table = LogTable(cast("DynamoDBClient", recorder), "logs")
     table.keep_rollup(new_id(), rollup, None, MIDNIGHT * SECOND, final=True)
-    slots, days = map(item_bytes, recorder.items)
-    return Size(days, slots)
+    intervals, days = map(item_bytes, recorder.items)
+    return Size(days, intervals)
 
 
 # -- money ------------------------------------------------------------------------------------------------------------
@@ -178,7 +179,7 @@ def view(rollup: Size, days: int = DAYS_A_MONTH) -> dict[str, float]:
 
 def tail_bytes(rollup: Size) -> int:
     """Bytes of a tail before it is stored, in batches of 200; on average half of it is there."""
-    return round(max(LONG_TAIL, rollup.open // WORTH) / 2 * request(200).item / 200)
+    return round(max(LONG_TAIL, rollup.open // BYTES_A_LOG) / 2 * request(200).item / 200)
 
 
 def scheduled(rollup: Size, hours: float, month: int) -> float:

@@ -17,12 +17,13 @@ import time
 from collections import Counter
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from local.server_thread import ServerThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
 MODEL = "com.amazonaws.dynamodb.v20120810"
 BATCHES = {"BatchGetItem": "UnprocessedKeys", "BatchWriteItem": "UnprocessedItems"}
@@ -81,31 +82,20 @@ class Chance:
         return None if elsewhere else fault
 
 
-class Storm:
+class Storm(ServerThread):
     """The proxy, from entering to leaving a `with` block; `seen` counts requests by what became of them."""
 
     def __init__(self, upstream: str, plan: Callable[[str], Met]) -> None:
         self.plan = plan
         self.seen: Counter[Met] = Counter()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.storm, self._server.upstream = self, urlsplit(upstream).netloc
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="storm", daemon=True)
+        server = _Server(("127.0.0.1", 0), _Handler)
+        server.storm, server.upstream = self, urlsplit(upstream).netloc
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        super().__init__(server, "storm")
 
     def calm(self) -> None:
         """From now on every request passes."""
         self.plan = InTurn()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 class _Server(ThreadingHTTPServer):

@@ -41,6 +41,7 @@ class TrackingMiddleware:
         self.tracker = tracking.make({"api_key": api_key, **settings}, sink)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection; an HTTP request is logged when its response has ended."""
         tracker = self.tracker
         if scope["type"] != "http" or tracker.sink is None:
             await self.app(scope, receive, self._at_shutdown(send) if scope["type"] == "lifespan" else send)

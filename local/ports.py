@@ -1,4 +1,4 @@
-"""Where servers of this machine listen."""
+"""Listening sockets of this machine, and their URLs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import socket
 
 
 class AddressError(Exception):
-    """An address can not be listened on; one sentence."""
+    """A server cannot listen on an address; one sentence."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -20,19 +20,19 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         hint = "; give another --port" if port else ""
-        raise AddressError(f"can not listen on {host}:{port}: {reason}{hint}") from error
+        raise AddressError(f"cannot listen on {host}:{port}: {reason}{hint}") from error
     return listener
 
 
 def url(listener: socket.socket) -> str:
-    """The address to give to people; a server on every address is reached on the loopback."""
+    """The URL at which a browser reaches the socket; for a socket on every address, that is the loopback's."""
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{shown}:{port}"
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody has now, for a server that has to be told its port."""
+    """A loopback port that is free now, for a server that must be told its port."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]

@@ -1,7 +1,6 @@
-"""What `template.yaml` says, as values: tables, functions with their variables, routes.
+"""What `template.yaml` says, as values: tables, functions with their variables, routes, schedules, CORS.
 
-Only what local emulation needs is understood: `!Ref` and `!Sub` of parameters and resources. Anything else that is
-asked for raises TemplateError, so that a template can not silently mean something else here than on AWS.
+Only what local emulation needs is read. What is read and not understood raises TemplateError.
 """
 
 from __future__ import annotations
@@ -10,17 +9,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import yaml
+from local.cloudformation import Scope, TemplateError, checked, load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 LAMBDA_DEFAULT_TIMEOUT_S = 3  # AWS Lambda's, when a function states none
 LAMBDA_DEFAULT_MEMORY_MB = 128
-
-
-class TemplateError(Exception):
-    """The template can not be read or says something that local emulation does not understand; one sentence."""
+SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
 
 
 @dataclass(frozen=True)
@@ -59,89 +56,113 @@ class Route:
 
 
 @dataclass(frozen=True)
+class Schedule:
+    """A function that is called every `seconds`."""
+
+    function: str
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Cors:
+    """Which web pages may call the HTTP API. Origins are such as `https://app.example.com`, or `*`."""
+
+    origins: tuple[str, ...]
+    methods: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
+    max_age: str | None = None  # seconds
+
+
+@dataclass(frozen=True)
 class Template:
-    """The stack of one template; `import_paths` are the folders its code is imported from (its own, its layers')."""
+    """The stack of one template.
+
+    `import_paths` are the folders its code is imported from: its own, its layers'. `from_environment` names the
+    variables of the environment that set a parameter, `without_effect` the given parameters that change nothing here.
+    """
 
     tables: tuple[Table, ...]
     functions: dict[str, Function]
     routes: tuple[Route, ...]
     import_paths: tuple[str, ...]
+    schedules: tuple[Schedule, ...] = ()
+    cors: Cors | None = None
+    from_environment: tuple[str, ...] = ()
+    without_effect: tuple[str, ...] = ()
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short tags: `!Ref X` becomes {"Ref": "X"}, `!GetAtt A.B` {"Fn::GetAtt": "A.B"}."""
+def read(path: Path, parameters: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None) -> Template:
+    """Read a SAM template. Raises TemplateError when it is not understood, or a parameter has a value it refuses.
 
-
-def _tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    if isinstance(node, yaml.ScalarNode):
-        value: Any = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
-    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
-
-
-_Loader.add_multi_constructor("!", _tag)
-
-
-def read(path: Path) -> Template:
-    """Read a SAM template. Raises TemplateError when it is missing, no YAML, or not understood."""
-    try:
-        document = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except OSError as error:
-        raise TemplateError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise TemplateError(f"{path} is not YAML: {error}") from error
-    resources = document.get("Resources", {}) if isinstance(document, dict) else {}
-    if not resources:
-        raise TemplateError(f"{path} has no Resources")
-    names = _names(document.get("Parameters", {}), resources)
+    A parameter has the value in `parameters`, else that of a variable in `environ` (as `RAW_RETENTION_DAYS`, when a
+    function has a variable of that name which is a `!Ref` to the parameter), else its default.
+    """
+    document = load(path)
+    declared, resources = document.get("Parameters", {}), document["Resources"]
     common = document.get("Globals", {}).get("Function", {})
 
     def of_type(kind: str) -> list[tuple[str, dict[str, Any]]]:
         return [(name, item.get("Properties", {})) for name, item in resources.items() if item.get("Type") == kind]
 
     functions = of_type("AWS::Serverless::Function")
+    variables = {name: _variables(common, properties) for name, properties in functions}
+    given = dict(parameters or {})
+    settable = {name: ref for each in variables.values() for name, ref in _settable(each, declared)}
+    set_by = {name: settable[name] for name in settable if (environ or {}).get(name) and settable[name] not in given}
+    for name, parameter in set_by.items():
+        given[parameter] = checked(declared[parameter], (environ or {})[name], f"{name} in the environment")
+    scope = Scope(document, given)
+    for name in parameters or {}:
+        checked(declared[name], given[name], f"the parameter {name}")
+
+    apis = of_type("AWS::Serverless::HttpApi")
+    cors = next((properties["CorsConfiguration"] for _, properties in apis if "CorsConfiguration" in properties), None)
+    events = [(name, event) for name, properties in functions for event in properties.get("Events", {}).values()]
+    rates = [(name, event["Properties"]["Schedule"]) for name, event in events if event["Type"] == "Schedule"]
+    own = [value for each in variables.values() for name, value in each.items() if not name.startswith("AWS_")]
+    used = set(scope.names_in([*own, cors, rates]))
     layers = [properties["ContentUri"] for _, properties in of_type("AWS::Serverless::LayerVersion")]
     folder = path.resolve().parent
     return Template(
-        tables=tuple(_table(names[name], properties) for name, properties in of_type("AWS::DynamoDB::Table")),
-        functions={name: _function(name, common, properties, names) for name, properties in functions},
-        routes=tuple(route for name, properties in functions for route in _routes(name, properties)),
+        tables=tuple(_table(scope.text({"Ref": name}), each) for name, each in of_type("AWS::DynamoDB::Table")),
+        functions={name: _function(name, common, each, variables[name], scope) for name, each in functions},
+        routes=tuple(_route(name, event["Properties"]) for name, event in events if event["Type"] == "HttpApi"),
         import_paths=(str(folder), *(str(folder / layer) for layer in layers)),
+        schedules=tuple(Schedule(name, _seconds(scope.text(rate))) for name, rate in rates),
+        cors=_cors(scope.value(cors)) if cors else None,
+        from_environment=tuple(set_by),
+        without_effect=tuple(name for name in parameters or {} if name not in used),
     )
 
 
-def resolve(value: Any, names: dict[str, str]) -> str:
-    """The text that a value means: literals as they are, `!Ref` and `!Sub` by `names`. Raises TemplateError."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str | int | float):
-        return str(value)
-    if isinstance(value, dict) and len(value) == 1:
-        ((kind, argument),) = value.items()
-        if kind == "Ref":
-            return _named(argument, names)
-        if kind == "Fn::Sub" and isinstance(argument, str):
-            return re.sub(r"\$\{([^}!]+)\}", lambda match: _named(match[1], names), argument)
-    raise TemplateError(f"local emulation understands !Ref and !Sub in a variable, not {value}")
+def _variables(common: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
+    """The variables of a function, unresolved: those for all functions, and its own."""
+    shared, own = (part.get("Environment", {}).get("Variables", {}) for part in (common, properties))
+    return {**shared, **own}
 
 
-def _named(name: str, names: dict[str, str]) -> str:
-    if name not in names:
-        raise TemplateError(f"!Ref {name}: no such parameter or resource")
-    return names[name]
+def _settable(variables: dict[str, Any], declared: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(variable, parameter) of each variable that is just a `!Ref` to a parameter, except AWS's own variables."""
+    for name, value in variables.items():
+        if isinstance(value, dict) and value.get("Ref") in declared and not name.startswith("AWS_"):
+            yield name, value["Ref"]
 
 
-def _names(parameters: dict[str, Any], resources: dict[str, Any]) -> dict[str, str]:
-    """What `!Ref` gives: a parameter's default, a table's name, else the logical id (as `sam local` has it)."""
-    names = {"AWS::Region": "us-east-1", "AWS::AccountId": "123456789012", "AWS::StackName": "local"}
-    names |= {name: resolve(parameter.get("Default", ""), names) for name, parameter in parameters.items()}
-    return names | {
-        name: resolve(resource.get("Properties", {}).get("TableName", name), names)
-        for name, resource in resources.items()
-    }
+def _seconds(rate: str) -> int:
+    found = re.fullmatch(r"rate\(([1-9]\d*) (minute|hour|day)s?\)", rate)
+    if not found:
+        raise TemplateError(f"local emulation understands schedules such as rate(1 hour), not {rate}")
+    return int(found[1]) * SECONDS[found[2]]
+
+
+def _cors(configuration: dict[str, Any] | None) -> Cors | None:
+    if configuration is None:
+        return None
+    origins, methods, headers, exposed = (
+        tuple(configuration.get(name, ())) for name in ("AllowOrigins", "AllowMethods", "AllowHeaders", "ExposeHeaders")
+    )
+    return Cors(origins, methods, headers, exposed, configuration.get("MaxAge"))
 
 
 def _table(name: str, properties: dict[str, Any]) -> Table:
@@ -155,24 +176,20 @@ def _table(name: str, properties: dict[str, Any]) -> Table:
     )
 
 
-def _function(name: str, common: dict[str, Any], properties: dict[str, Any], names: dict[str, str]) -> Function:
+def _function(
+    name: str, common: dict[str, Any], properties: dict[str, Any], variables: dict[str, Any], scope: Scope
+) -> Function:
     module, _, attribute = properties["Handler"].rpartition(".")
     folder = properties["CodeUri"].removeprefix("./").strip("/").replace("/", ".")
-    variables = [part.get("Environment", {}).get("Variables", {}) for part in (common, properties)]
     merged = common | properties
     return Function(
         name=name,
         module=f"{folder}.{module}".replace("/", "."),
         attribute=attribute,
-        environment={key: resolve(value, names) for key, value in (variables[0] | variables[1]).items()},
+        environment={key: scope.text(value) for key, value in variables.items()},
         timeout=float(merged.get("Timeout", LAMBDA_DEFAULT_TIMEOUT_S)),
         memory=int(merged.get("MemorySize", LAMBDA_DEFAULT_MEMORY_MB)),
     )
-
-
-def _routes(function: str, properties: dict[str, Any]) -> list[Route]:
-    events = [event for event in properties.get("Events", {}).values() if event["Type"] == "HttpApi"]
-    return [_route(function, event.get("Properties", {})) for event in events]
 
 
 def _route(function: str, event: dict[str, Any]) -> Route:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +27,41 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1")
-settings.register_profile("patient", settings(), deadline=None)  # a busy machine is no failure; time is for bench/
-settings.load_profile("patient")
+settings.register_profile("short", deadline=None, max_examples=50)  # a busy machine is no failure; time is for bench/
+settings.register_profile("long", settings.get_profile("short"), max_examples=1_000)
 
 SETTINGS = Settings.from_environment(STACK.functions["IngestFunction"].environment)
 NOON = 1_763_985_600_000_000  # 2025-11-24T12:00:00Z, in microseconds since 1970
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--long`: searches in full, twenty times as many examples; without it, tests marked `long` are left out."""
+    parser.addoption("--long", action="store_true", help="run the tests marked `long` too, and search in full")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many examples Hypothesis tries."""
+    settings.load_profile("long" if config.getoption("long") else "short")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: one process more than cores, because tests wait for other processes; four at most."""
+    return min((os.cpu_count() or 1) + 1, 4)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `long`."""
+    if not config.getoption("long"):
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def partly_long(values: Iterable[object]) -> list[Any]:
+    """Parameters of a long search: the first runs always, the others with `--long`."""
+    first, *others = values
+    return [first, *(pytest.param(value, marks=pytest.mark.long) for value in others)]
+
 
 _client: list[DynamoDBClient] = []
 

@@ -1,4 +1,4 @@
-"""GET /dashboard, /raw_logs and the web page: query, fold, answer."""
+"""GET /dashboard, /raw_logs and the web page; the scheduled fold."""
 
 from __future__ import annotations
 
@@ -11,30 +11,33 @@ import random
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field, create_model
 
 from analytics import emf
 from analytics.errors import NotFound
+from analytics.http_headers import accepts_gzip, best_type, matches_etag
 from analytics.query.answer import Question, Source, answer, compared, first_receipt
 from analytics.query.cursor import Cursor
 from analytics.query.export import Row, row, to_csv, to_ndjson
 from analytics.query.filter import Filter
-from analytics.query.ranges import Period, Range, parse_range
-from analytics.schema import Address
+from analytics.query.ranges import Period, parse_range
+from analytics.schema import TEXT_TYPES, TEXTS
 from analytics.store import KeyRecord
 from analytics.summary.fold import fold_all
 from analytics.times import SECOND, isoformat
-from analytics.web import Service, application, authorized
+from analytics.web import Service, application, authorized, header
 
 SCHEDULE_US = 20 * SECOND  # of folding in one scheduled run; the function ends after 29 s
 PAGE_DEADLINE = 8 * SECOND  # of looking for raw logs before a page is cut short
 PAGE_BYTES = 5_500_000  # of text before a page is cut short: Lambda gives back 6 MB, of JSON in JSON
 _NARROW, _WIDE = 4, 12  # bytes that a character takes there at most: a quotation mark, escaped twice; a surrogate pair
 _BEYOND = 1e12  # ms, thirty years: longer than any request, and still a number when it is microseconds
+CSV, NDJSON = "text/csv", "application/x-ndjson"
+FORMATS = ("application/json", NDJSON, CSV)  # of raw logs, the default first
 STATIC = Path(__file__).parent / "static"
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -45,7 +48,13 @@ PAGE_HEADERS = {
 }
 
 
-class Asked(BaseModel):
+_text_filters: dict[str, Any] = {
+    name: (TEXT_TYPES[name], Field(None, description=text.filter)) for name, text in TEXTS.items()
+}
+_TextFilters: Any = create_model("_TextFilters", **_text_filters)
+
+
+class Asked(_TextFilters):  # type: ignore[misc]  # a model that is made of the declaration of a log
     """What both questions can be narrowed to. A name that is not known is refused: a mistyped filter would lie."""
 
     model_config = ConfigDict(extra="forbid")
@@ -55,12 +64,12 @@ class Asked(BaseModel):
     method: str | None = Field(None, description="as it was sent: GET is not get")
     status_code: int | None = Field(None, ge=100, le=599, description="one status code")
     endpoint: str | None = Field(None, description="the whole of it for the dashboard, a part of it for raw logs")
-    consumer: str | None = Field(None, description="the whole name")
 
-    @property
-    def range(self) -> Range:
-        """The range of time that is asked about."""
-        return parse_range(self.start_date, self.end_date)
+    def filter(self, **conditions: Any) -> Filter:
+        """The logs that are asked about; `conditions` are those that only one of the questions has."""
+        texts = {name: value for name in TEXTS if (value := getattr(self, name)) is not None}
+        asked = parse_range(self.start_date, self.end_date)
+        return Filter(asked, method=self.method, status_code=self.status_code, texts=texts, **conditions)
 
 
 class DashboardQuery(Asked):
@@ -70,35 +79,23 @@ class DashboardQuery(Asked):
     top: int = Field(10, ge=1, le=1000, description="length of the ranked lists")
     compare: Literal["previous"] | None = Field(None, description="adds the blocks of as long a range just before")
 
-    def filter(self) -> Filter:
+    def wanted(self) -> Filter:
         """The logs that are asked about."""
-        return Filter(
-            self.range,
-            method=self.method,
-            endpoint=self.endpoint,
-            status_code=self.status_code,
-            consumer=self.consumer,
-        )
+        return self.filter(endpoint=self.endpoint)
 
 
 class LogsQuery(Asked):
     """The parameters of the raw logs; `endpoint` is matched anywhere in it, process times are milliseconds."""
 
-    ip: Address | None = Field(None, description="an address in any spelling")
     process_time_min: float | None = Field(None, ge=0, allow_inf_nan=False, description="milliseconds, included")
     process_time_max: float | None = Field(None, ge=0, allow_inf_nan=False, description="milliseconds, included")
     limit: int = Field(100, ge=1, le=1000, description="length of a page")
     cursor: str | None = Field(None, max_length=256, description="from the Link header of the page before")
 
-    def filter(self) -> Filter:
+    def wanted(self) -> Filter:
         """The logs that are asked about."""
-        return Filter(
-            self.range,
-            method=self.method,
+        return self.filter(
             endpoint_contains=self.endpoint,
-            status_code=self.status_code,
-            consumer=self.consumer,
-            ip=self.ip,
             shortest=_microseconds(self.process_time_min),
             longest=_microseconds(self.process_time_max),
         )
@@ -111,29 +108,29 @@ def create_app(service: Service) -> FastAPI:
 
     @app.get("/dashboard", tags=["insights"])
     async def dashboard(asked: Annotated[DashboardQuery, Query()], key: KeyRecord = reader) -> JSONResponse:
-        """How the API is doing: every block of the dashboard over a range of time."""
+        """All blocks of the dashboard over a range of time."""
         source = Source(service.logs, key.stream, service.now, service.settings.raw_retention_days)
-        question = Question(asked.filter(), asked.period, asked.top)
+        question = Question(asked.wanted(), asked.period, asked.top)
         blocks = compared(source, question) if asked.compare else answer(source, question)
         return JSONResponse(blocks, headers={"Cache-Control": "no-store"})
 
     @app.get("/raw_logs", tags=["insights"])
     async def raw_logs(request: Request, asked: Annotated[LogsQuery, Query()], key: KeyRecord = reader) -> Response:
-        """The logs themselves, newest received first.
+        """The logs themselves, in order of receipt, newest first.
 
         While there may be more, the `Link` header names the next page. `Accept: text/csv` or `application/x-ndjson`
         gives the same page as a file.
         """
-        rows, following = page(service, key.stream, asked.filter(), asked.limit, asked.cursor)
+        rows, following = page(service, key.stream, asked.wanted(), asked.limit, asked.cursor)
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
         if following:
             url = request.url.include_query_params(cursor=following)
             headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-        return _as(request.headers.get("accept", ""), rows, headers)
+        return _as(best_type(header(request, "accept"), FORMATS), rows, headers)
 
     @app.get("/health", tags=["service"])
     async def health() -> JSONResponse:
-        """Whether the function runs, and what time it is there. It looks at no table."""
+        """Whether the function runs, and its clock. It reads no table."""
         return JSONResponse({"status": "ok", "time": isoformat(service.now())}, headers={"Cache-Control": "no-store"})
 
     @app.get("/", include_in_schema=False)
@@ -183,22 +180,22 @@ def _bytes(shown: Row) -> int:
     return sum(len(text) * (_NARROW if text.isascii() else _WIDE) for text in texts)
 
 
-def _as(accept: str, rows: list[Row], headers: dict[str, str]) -> Response:
-    if "text/csv" in accept:
+def _as(media_type: str, rows: list[Row], headers: dict[str, str]) -> Response:
+    if media_type == CSV:
         headers["Content-Disposition"] = 'attachment; filename="logs.csv"'
-        return Response(to_csv(rows), headers=headers, media_type="text/csv")
-    if "application/x-ndjson" in accept:
-        return Response(to_ndjson(rows), headers=headers, media_type="application/x-ndjson")
+        return Response(to_csv(rows), headers=headers, media_type=CSV)
+    if media_type == NDJSON:
+        return Response(to_ndjson(rows), headers=headers, media_type=NDJSON)
     return JSONResponse(rows, headers=headers)
 
 
 def static(name: str, request: Request) -> Response:
-    """A file of the web page, from anywhere below `static`. Raises NotFound for any other name."""
+    """A file of the web page by its name, wherever it is below `static`. Raises NotFound for any other name."""
     body, packed, media_type, etag = _file(name)
     headers = PAGE_HEADERS | {"ETag": etag, "Vary": "Accept-Encoding"}
-    if request.headers.get("if-none-match") == etag:
+    if matches_etag(header(request, "if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if accepts_gzip(header(request, "accept-encoding")):
         return Response(packed, headers=headers | {"Content-Encoding": "gzip"}, media_type=media_type)
     return Response(body, headers=headers, media_type=media_type)
 
@@ -223,10 +220,13 @@ def _microseconds(milliseconds: float | None) -> int | None:
 
 
 def fold_on_schedule(service: Service) -> dict[str, int]:
-    """Store, of all streams, what nobody has for most of a day, so that no raw log expires before it is folded."""
+    """Fold every stream that was not folded for most of a day, so that no raw log expires before it is folded.
+
+    Writes how much is left as metrics to standard output, and returns it.
+    """
     streams, now = list(service.keys.streams()), service.now()
-    # A run may end before it is through: each stream gets its turn. All that start from one snapshot (SnapStart) share
-    # Python's own random state, and would take the same turns every time.
+    # A run may end before the last stream: in a random order each stream gets its turn. SystemRandom, because instances
+    # that start from one snapshot (SnapStart) share Python's own random state and would use the same order every time.
     random.SystemRandom().shuffle(streams)
     done = fold_all(service.logs, streams, service.now, now + SCHEDULE_US)
     figures = {"OldestUnfoldedAge": (done["oldest_age"], "Seconds"), "StreamsLeft": (done["left"], "Count")}

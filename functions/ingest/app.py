@@ -24,11 +24,11 @@ def create_app(service: Service) -> FastAPI:
 
     @app.post("/track", tags=["tracking"])
     async def track(request: Request, key: KeyRecord = writer) -> JSONResponse:
-        """Store one log. Answers when it is stored."""
+        """Store one log. The answer comes when it is stored."""
         try:
             log = parse_log(await read_body(request))
         except Invalid as refusal:
-            # Clients of this route seldom look at the answer; the count shows on their dashboard.
+            # Clients of this route seldom read the answer. The count appears on their dashboard.
             service.logs.append(
                 key.stream, Batch(counts=_counted("rejected", refusals(refusal.problems))), service.now()
             )
@@ -39,9 +39,11 @@ def create_app(service: Service) -> FastAPI:
 
     @app.post("/track/batch", tags=["tracking"])
     async def track_batch(request: Request, key: KeyRecord = writer) -> JSONResponse:
-        """Store a batch of at most 1,000 logs and 1 MiB, once, however often it is sent under its `batch_id`.
+        """Store a batch of at most 1,000 logs and 1 MiB. It is stored once, however often it is sent.
 
-        Valid logs are stored when others are not; `rejected` names each of those, its field and the reason.
+        Valid logs are stored even if others are not: `rejected` names each of those, with its field and the reason.
+        A batch that was stored before under its `batch_id` is answered with `duplicate` and `accepted: 0`; other logs
+        under that id are refused with 409, as far as checksums tell. An id is remembered for a day.
         """
         envelope, problems = parse_batch(await read_body(request))
         logs = envelope["logs"]
@@ -52,13 +54,13 @@ def create_app(service: Service) -> FastAPI:
             duplicate = not service.logs.append(key.stream, batch, service.now(), envelope["batch_id"])
         if duplicate:
             service.logs.append(key.stream, Batch(counts=Counter(duplicates=batch.requests)), service.now())
-        return _answer(len(logs), problems, duplicate=duplicate)
+        return _answer(0 if duplicate else len(logs), problems, duplicate=duplicate)
 
     return app
 
 
 def _in_time(logs: list[Log], now: int, counts: Counts | None = None) -> Batch:
-    """The logs as a batch; those from further ahead than a clock may be wrong are taken to be of now, and counted."""
+    """The logs as a batch. A log that is more than MAX_AHEAD_US in the future gets the time `now`, and is counted."""
     skewed = 0
     for log in logs:
         if log["created_at"] > now + MAX_AHEAD_US:

@@ -1,10 +1,11 @@
-"""POST /generate_key, /rotate_key, GET /keys, DELETE /key: make, replace, list and revoke keys; erase their data."""
+"""POST /generate_key, /rotate_key, GET /keys, DELETE /key: make, replace, list and revoke keys; erase data."""
 
 from __future__ import annotations
 
 from analytics.runtime import lambda_handler
 
 import hmac
+from contextlib import suppress
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import Depends, FastAPI, Header, Query, Request, Security
@@ -14,13 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from analytics import api_key
 from analytics.errors import Invalid, NotFound, Problem, Unauthorized
+from analytics.reasons import KEY_ID, PRINTABLE
 from analytics.store import KeyRecord
 from analytics.store.erasure import Erasure
 from analytics.times import isoformat
 from analytics.web import Service, api_key_header, application, authorized, read_body
 
 MAX_GRACE = 30 * 86_400  # seconds
-_KEY_ID = r"^[0-9A-Za-z]{16}$"
 _NOT_STORED = {"Cache-Control": "no-store"}
 
 
@@ -29,30 +30,26 @@ class _Asked(BaseModel):
 
 
 class KeyOptions(_Asked):
-    """What a new key is to be. All of it is optional."""
+    """The options of a new key. All are optional."""
 
     scope: Literal["full", "read", "write"] = Field("full", description="`write` tracks, `read` reads, `full` does all")
-    name: str | None = Field(None, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
+    name: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTABLE)
 
 
 class RotationOptions(_Asked):
-    """Which key is replaced, and how soon the old one ends. All of it is optional."""
+    """Which key to replace, and when the old one ends. All are optional."""
 
-    grace_seconds: int = Field(86_400, ge=0, le=MAX_GRACE, description="that the old key works on")
-    key_id: str | None = Field(
-        None, pattern=_KEY_ID, description="another key of the same data instead of the one used"
-    )
+    grace_seconds: int = Field(86_400, ge=0, le=MAX_GRACE, description="how long the old key still works")
+    key_id: str | None = Field(None, pattern=KEY_ID, description="another key of the same data instead of the one used")
 
 
 class Revocation(BaseModel):
-    """What goes. An unknown name is refused: a mistyped `data` would revoke the key that could still erase."""
+    """What to revoke or erase. Unknown names are refused: a mistyped `data` would revoke a key that can still erase."""
 
     model_config = ConfigDict(extra="forbid")
 
-    data: bool = Field(False, description="also erase every stored byte of the data, and all its keys")
-    key_id: str | None = Field(
-        None, pattern=_KEY_ID, description="another key of the same data instead of the one used"
-    )
+    data: bool = Field(False, description="also erase all stored data of the stream, and all its keys")
+    key_id: str | None = Field(None, pattern=KEY_ID, description="another key of the same data instead of the one used")
 
 
 _Body = TypeVar("_Body", bound=BaseModel)
@@ -68,8 +65,8 @@ def create_app(service: Service) -> FastAPI:
     async def find_signer(
         request: Request, _: Annotated[str | None, Security(api_key_header)] = None
     ) -> KeyRecord | None:
-        sent = request.headers.get("x-api-key")  # an empty one too is a key, and a wrong one
-        return None if sent is None else await find_owner(sent)
+        sent = request.headers.get("x-api-key")  # an empty one is a wrong key, not a sign-up
+        return None if sent is None else await find_owner(request, sent)
 
     @app.post("/generate_key", status_code=201, tags=["keys"])
     async def generate_key(
@@ -77,17 +74,17 @@ def create_app(service: Service) -> FastAPI:
         authorization: Annotated[str | None, Header()] = None,
         by: KeyRecord | None = Depends(find_signer),  # noqa: B008
     ) -> JSONResponse:
-        """Make a key. It is shown this once: only its hash is stored.
+        """Make a key. It is shown only once: the service stores its hash.
 
-        Without a key this is a sign-up: a full key to a new, empty stream of logs. Where the service has a sign-up
-        token, it must come as `Authorization: Bearer <token>`. With a full key in `X-API-Key` it makes another key to
-        the same data, for a `scope`: the key inside an app needs `write` only.
+        Without a key this is a sign-up: it makes a full key to a new, empty stream of logs. Where the service has a
+        sign-up token, send it as `Authorization: Bearer <token>`. With a full key in `X-API-Key` it makes another key
+        to the same data, of any `scope`: the key inside an app needs `write` only.
         """
         if by is None:
             _check_token(service.settings.signup_token, authorization)
         asked = await _read(request, KeyOptions)
         if by is None and asked.scope != "full":
-            reason = "Input should be full where no key is sent: a new stream without a full key could not be managed"
+            reason = "Input should be full when no key is sent: only a full key can manage a new stream"
             raise Invalid("The request is not valid", [Problem(None, "scope", reason)])
         stream, now = by.stream if by else api_key.new_id(), service.now()
         secret, record = _new(stream, asked.scope, asked.name, now)
@@ -96,18 +93,18 @@ def create_app(service: Service) -> FastAPI:
 
     @app.get("/keys", tags=["keys"])
     async def keys(by: KeyRecord = owner) -> JSONResponse:
-        """The keys to this data, oldest first: what is known of them, never the keys themselves."""
+        """List the keys to this data, oldest first. The keys themselves are never shown again."""
         now = service.now()
         found = [_listed(record) for record in service.keys.of(by.stream) if not record.expired(now)]
         return JSONResponse(found, headers=_NOT_STORED)
 
     @app.post("/rotate_key", status_code=201, tags=["keys"])
     async def rotate_key(request: Request, by: KeyRecord = owner) -> JSONResponse:
-        """Replace a key by a new one of the same data, scope and name. The old one works on for `grace_seconds`."""
+        """Replace a key by a new one of the same data, scope and name. The old one still works for `grace_seconds`."""
         asked, now = await _read(request, RotationOptions), service.now()
         old = _other(service, by, asked.key_id) if asked.key_id else by
         ends = now + asked.grace_seconds * 1_000_000
-        if old.expires_at is not None:  # in its grace already, which rotating it again does not prolong
+        if old.expires_at is not None:  # rotated before: rotating it again does not prolong its grace
             ends = min(ends, old.expires_at)
         secret, record = _new(old.stream, old.scope, old.name, now)
         service.keys.rotate(old, record, ends, by, now)
@@ -115,16 +112,17 @@ def create_app(service: Service) -> FastAPI:
 
     @app.delete("/key", tags=["keys"])
     async def delete_key(asked: Annotated[Revocation, Query()], by: KeyRecord = eraser) -> JSONResponse:
-        """Revoke a key: it ends everywhere within 30 seconds. The data stays until its retention is over.
+        """Revoke a key: it stops working within 30 seconds. The data stays until its retention ends.
 
-        With `data=true` all keys to the data end, and every stored byte of it is erased. That takes two calls or more
-        with the same key, and 90 seconds at least: 202 says how many stored items are gone and, in `Retry-After`, when
-        to call again; 200 that nothing is left. From then on the key is unknown.
+        With `data=true` all keys to the data end and all stored data is erased. That takes two or more calls with the
+        same key, and at least 90 seconds. 202 tells how many stored items are deleted and, in `Retry-After`, when to
+        call again; 200 means that nothing is left. From then on the key is unknown.
         """
         if asked.data:
             if asked.key_id:
                 raise Invalid(
-                    "Data is erased with a key of its own", [Problem(None, "key_id", "Input should be left out")]
+                    "The request is not valid",
+                    [Problem(None, "key_id", "Leave this out: data=true erases with the key that is sent")],
                 )
             return _progress(service, by)
         if by.erasing:
@@ -137,13 +135,27 @@ def create_app(service: Service) -> FastAPI:
 
 
 def _check_token(token: str | None, authorization: str | None) -> None:
-    sent = (authorization or "").encode("latin-1")  # the bytes as they came
-    if token and not hmac.compare_digest(sent, f"Bearer {token}".encode()):
-        raise Unauthorized("Missing or invalid sign-up token", scheme="Bearer")
+    """Raise Unauthorized without the sign-up token, if there is one, and for an API key in its place."""
+    scheme, _, sent = (authorization or "").partition(" ")
+    sent = sent.strip() if scheme.lower() == "bearer" else ""
+    if token and any(hmac.compare_digest(sent.encode("latin-1"), each) for each in _on_the_wire(token.strip())):
+        return
+    if api_key.is_well_formed(sent):  # meant to add a key to a stream, not to begin another one
+        raise Unauthorized("An API key must come in the X-API-Key header, not as Authorization: Bearer")
+    if token:
+        raise Unauthorized("Missing or invalid sign-up token: send it as Authorization: Bearer", scheme="Bearer")
+
+
+def _on_the_wire(token: str) -> set[bytes]:
+    """A token as clients send it, in UTF-8 or Latin-1. A gateway may have taken bytes of UTF-8 for Latin-1."""
+    spellings = {token.encode(), token.encode().decode("latin-1").encode()}
+    with suppress(UnicodeEncodeError):
+        spellings.add(token.encode("latin-1"))
+    return spellings
 
 
 async def _read(request: Request, kind: type[_Body]) -> _Body:
-    """The JSON body, or what an empty one means. Raises Invalid or RequestValidationError."""
+    """The JSON body; the defaults for an empty one. Raises Invalid or RequestValidationError."""
     body = await read_body(request)
     try:
         return kind.model_validate_json(body) if body else kind()
@@ -157,7 +169,7 @@ def _new(stream: str, scope: str, name: str | None, now: int) -> tuple[str, KeyR
 
 
 def _other(service: Service, by: KeyRecord, key_id: str) -> KeyRecord:
-    """Another key of the same stream. Raises NotFound: also for the keys of others."""
+    """A key of the same stream by its id. Raises NotFound, also for keys of other streams."""
     now = service.now()
     for record in service.keys.of(by.stream):
         if record.key_id == key_id and not record.expired(now):

@@ -1,226 +1,50 @@
-"""DynamoDB on a port of this machine: moto behind HTTP, kept in a folder when one is given.
+"""DynamoDB on a port of this machine, kept in a folder when one is given.
 
-Every client reaches it as it would DynamoDB Local or AWS, by an endpoint URL; nothing is patched. One lock makes each
-operation whole: moto's tables are plain dicts that a query must not walk while a put changes them.
+Every client reaches it by an endpoint URL, as it would reach DynamoDB Local or AWS; nothing is patched.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-import threading
-import time
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from local.database.engine import Engine
-from local.database.idempotency import Repeats
-from local.database.journal import Journal, JournalError
+from local.database.wsgi import Database
 from local.ports import listen, url
+from local.server_thread import ServerThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
-    from wsgiref.types import StartResponse, WSGIEnvironment
-
-    from local.database.journal import Change
-
-    Affected = list[tuple[str, dict[str, Any]]]
-
-SCHEMA_CALLS = ("CreateTable", "DeleteTable", "UpdateTimeToLive")  # journalled as they came
-BODY_LIMIT = 16 * 1024 * 1024  # bytes; DynamoDB's largest request
-
-
-class Database:
-    """A WSGI app that does DynamoDB operations and, given a folder, keeps what it acknowledged. Thread-safe.
-
-    Raises JournalError when the folder can not be used.
-    """
-
-    def __init__(self, folder: Path | None = None, clock: Callable[[], float] = time.time) -> None:
-        self._engine = Engine()
-        self._engine.clear()
-        self._lock = threading.Lock()
-        self._clock = clock
-        self._repeats = Repeats(clock)
-        self._schema: list[Change] = []  # the calls that make the tables there are
-        self._journal = Journal(folder) if folder else None
-        if self._journal:
-            try:
-                for changes in self._journal.read():
-                    self._apply(changes)
-                self._journal.compact(self._snapshot())
-            except OSError as error:
-                self._journal.close()
-                raise JournalError(f"{error.filename}: {error.strerror}") from error
-            except BaseException:
-                self._journal.close()
-                raise
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve one HTTP request."""
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        body = environ["wsgi.input"].read(length) if length <= BODY_LIMIT else b""
-        operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")[2]
-        # A browser always names its page's origin in a POST, an SDK never: no web page may read or write this database.
-        if environ["REQUEST_METHOD"] != "POST" or not operation or "HTTP_ORIGIN" in environ or length > BODY_LIMIT:
-            status, answer = _error(400, "ValidationException", "not a DynamoDB request")
-        else:
-            status, answer = self.call(operation, body)
-        headers = [("Content-Type", "application/x-amz-json-1.0"), ("Content-Length", str(len(answer)))]
-        start_response(f"{status} {HTTPStatus(status).phrase}", headers)
-        return [answer]
-
-    def call(self, operation: str, body: bytes) -> tuple[int, bytes]:
-        """Do one operation; it is in the journal when this returns with status 200."""
-        request = _parse(body)
-        with self._lock:
-            if operation == "TransactWriteItems" and (repeated := self._repeats.answer(request)):
-                return repeated
-            affected = [
-                (table, key)
-                for table, attributes in _affected(operation, request)
-                if (key := self._engine.key(table, attributes)) is not None
-            ]
-            if operation == "Query":
-                self._engine.presort(request.get("TableName", ""))
-            before = self._state(affected) if self._journal else []
-            if operation == "TransactWriteItems" and affected:
-                with self._engine.only(affected):
-                    result = self._engine.call(operation, body)
-            else:
-                result = self._engine.call(operation, body)
-            if result[0] == 200:
-                changes = self._state(affected)
-                if operation in SCHEMA_CALLS:
-                    changes.append({"call": operation, "body": request})
-                    self._note(operation, request)
-                if changes and self._journal:
-                    try:
-                        self._journal.append(changes)
-                    except OSError as error:
-                        self._apply(before)
-                        return _error(500, "InternalServerError", f"not kept: {error}")
-                    if self._journal.wants_compaction:
-                        self._compact(self._journal)
-                if operation == "TransactWriteItems":
-                    self._repeats.note(request, result[1])
-            return result
-
-    def close(self) -> None:
-        """Write the journal anew without what has expired, and let the folder go. No call may follow."""
-        with self._lock:
-            if self._journal:
-                self._compact(self._journal)
-                self._journal.close()
-                self._journal = None
-
-    def _compact(self, journal: Journal) -> None:
-        """Compact if that can be done; if not, everything is in the old file still."""
-        try:
-            journal.compact(self._snapshot())
-        except OSError as error:
-            print(f"[dynamodb] the journal could not be written anew, the old one goes on: {error}", file=sys.stderr)
-
-    def _state(self, affected: Affected) -> list[Change]:
-        found = [(table, key, self._engine.get(table, key)) for table, key in affected]
-        return [
-            {"table": table, "put": item} if item is not None else {"table": table, "delete": key}
-            for table, key, item in found
-        ]
-
-    def _apply(self, changes: list[Change]) -> None:
-        for change in changes:
-            if "call" in change:
-                self._engine.call(change["call"], json.dumps(change["body"]).encode())
-                self._note(change["call"], change["body"])
-            elif "put" in change:
-                self._engine.put(change["table"], change["put"])
-            else:
-                self._engine.delete(change["table"], change["delete"])
-
-    def _note(self, operation: str, request: dict[str, Any]) -> None:
-        if operation == "DeleteTable":
-            self._schema = [change for change in self._schema if change["body"]["TableName"] != request["TableName"]]
-        else:
-            self._schema.append({"call": operation, "body": request})
-
-    def _snapshot(self) -> Iterator[Change]:
-        """Everything there is, without items whose time to live is over."""
-        now = self._clock()
-        yield from self._schema
-        for table in self._engine.tables():
-            ttl = self._engine.ttl_attribute(table)
-            for item in self._engine.items(table):
-                if not (ttl and float(item.get(ttl, {}).get("N", "inf")) <= now):
-                    yield {"table": table, "put": item}
-
-
-def _parse(body: bytes) -> dict[str, Any]:
-    try:
-        request = json.loads(body)
-    except ValueError:
-        return {}
-    return request if isinstance(request, dict) else {}
-
-
-def _affected(operation: str, request: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """(table, attributes with the key among them) of each item that an operation may change."""
-    table = request.get("TableName", "")
-    if operation == "PutItem":
-        return [(table, request.get("Item", {}))]
-    if operation in ("UpdateItem", "DeleteItem"):
-        return [(table, request.get("Key", {}))]
-    if operation == "BatchWriteItem":
-        writes = [(name, write) for name, writes in request.get("RequestItems", {}).items() for write in writes]
-        return [(name, part.get("Item") or part.get("Key", {})) for name, write in writes for part in write.values()]
-    if operation == "TransactWriteItems":
-        parts = [part for item in request.get("TransactItems", []) for part in item.values()]
-        return [(part.get("TableName", ""), part.get("Item") or part.get("Key", {})) for part in parts]
-    return []
-
-
-def _error(status: int, code: str, message: str) -> tuple[int, bytes]:
-    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message}
-    return status, json.dumps(body).encode()
 
 
 class _Requests(WSGIRequestHandler):
-    """Quiet, with connections kept open, and answers sent at once (boto3 would wait 40 ms for the second segment)."""
+    """Keeps connections open, logs nothing, and sends at once: boto3 would wait 40 ms for a second segment."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing of ordinary requests."""
+        """Log no requests."""
 
 
-class DatabaseServer:
-    """A database served over HTTP by a thread, from entering to leaving a `with` block.
+class DatabaseServer(ServerThread):
+    """A thread serves the database over HTTP while a `with` block lasts; `url` is where.
 
-    Raises AddressError when the port is taken, JournalError when the folder can not be used.
+    Raises AddressError when the port is taken, JournalError when the folder cannot be used.
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, folder: Path | None = None) -> None:
         with listen(host, port) as listener:  # the server makes its own copy
             self._database = Database(folder)
-            self._server = make_server(
+            server = make_server(
                 host, port, self._database, threaded=True, request_handler=_Requests, fd=listener.fileno()
             )
             self.url = url(listener)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="dynamodb", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        super().__init__(server, "dynamodb")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__(kind, error, trace)
         self._database.close()

@@ -1,6 +1,6 @@
-"""dynoxide, a DynamoDB of one small program: it refuses what moto lets pass, and is many times as fast.
+"""dynoxide, another emulation of DynamoDB: stricter than moto, and many times as fast.
 
-It comes by npm as a binary for Linux on x86-64, MIT or Apache-2.0; `python -m local serve --dynamodb URL` uses it too.
+npm has it as a binary for Linux on x86-64, under MIT or Apache-2.0. `python -m local serve --dynamodb URL` can use it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from local.ports import free_port
 ROOT = Path(__file__).parents[2]
 PACKAGE = "@dynoxide/linux-x64"
 VERSION = "1.2.1"
-CACHE = ROOT / ".pytest_cache" / "dynoxide"  # git ignores it, and it outlives a run
+CACHE = ROOT / ".pytest_cache" / "dynoxide"  # ignored by git, and kept between runs
 INSTALL_S = 60
 START_S = 10
 
 
 class NotHere(Exception):
-    """It cannot be had on this machine; one sentence says why."""
+    """dynoxide cannot run on this machine; one sentence says why."""
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def dynoxide() -> Iterator[str]:
 
 @cache
 def _binary() -> Path:
-    """Where dynoxide is: in a node_modules that is there, or else brought by npm."""
+    """The path of dynoxide: in a node_modules folder, or installed by npm now."""
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         raise NotHere(f"dynoxide is packaged for Linux on x86-64, and this is {sys.platform} on {platform.machine()}")
     for folder in (ROOT, CACHE):

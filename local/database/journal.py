@@ -1,9 +1,10 @@
-"""A folder that keeps a database: a file of JSON lines to which every write is appended before it is acknowledged.
+"""The file that keeps a database in a folder: each write is appended as a JSON line before it is acknowledged.
 
 One line is one acknowledged request: a JSON list of changes, each `{"table", "put": attributes}`, `{"table", "delete":
-key}` or `{"call": operation, "body": {...}}`. A line is written in one piece and given to the operating system before
-the reply goes out, so what was acknowledged survives the end of the process, `kill -9` included. It is not forced to
-the disk: a power cut or a crash of the operating system may lose the last seconds of writes.
+key}`, `{"call": operation, "body": {...}}` or `{"calendar": {...}}`. A line is written in one piece and given to the
+operating system before the reply goes out, so an acknowledged write survives the end of the process, also by `kill -9`.
+It is not forced to the disk: a power cut or a crash of the operating system may lose or damage the last seconds of
+writes.
 """
 
 from __future__ import annotations
@@ -14,17 +15,18 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable
+    from io import BufferedWriter
     from pathlib import Path
 
     Change = dict[str, Any]
 
-GROWTH = 4  # compact when the journal is this many times as large as after the last compaction,
-FLOOR = 16 * 1024 * 1024  # bytes: but never below this, where reading it all again costs a fraction of a second
+GROWTH = 4  # a journal is compacted when it is this many times as large as after the last compaction
+FLOOR = 16 * 1024 * 1024  # bytes; a smaller journal is read again in a fraction of a second, and is not compacted
 
 
 class JournalError(Exception):
-    """The folder can not be used: taken by another process, not writable, or damaged; one sentence."""
+    """The folder cannot be used: taken by another process, not writable, or damaged; one sentence."""
 
 
 class Journal:
@@ -41,27 +43,57 @@ class Journal:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
-            raise JournalError(
-                f"{folder} is in use by another process; stop that one or give another --data"
-            ) from error
+            if isinstance(error, BlockingIOError):
+                reason = f"{folder} is in use by another process; stop that one or give another --data"
+            else:
+                reason = f"{folder} is on a file system without locks ({error.strerror}); give another --data"
+            raise JournalError(reason) from error
         self._file = -1
         self._size = self._size_when_compact = 0
 
-    def read(self) -> Iterator[list[Change]]:
-        """Every whole line, oldest first. A torn last line (never acknowledged) is left out, a bad one raises."""
+    def read(self, apply: Callable[[list[Change]], None]) -> str | None:
+        """Apply every line, oldest first; returns a sentence about a damaged end, if the file has one.
+
+        A power cut damages the end of the file. Lines there that are not JSON are appended to `journal.damaged`; a
+        last line without a line end was never acknowledged, and is skipped. Any other damage raises JournalError.
+        Raises OSError.
+        """
         if not self.path.exists():
-            return
+            return None
+        bad: list[tuple[int, bytes, ValueError]] = []
         with self.path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 if not line.endswith(b"\n"):
-                    return
+                    break
                 try:
-                    yield json.loads(line)
+                    changes = json.loads(line)
                 except ValueError as error:
-                    raise JournalError(f"{self.path}, line {number} is damaged: {error}") from error
+                    bad.append((number, line, error))
+                    continue
+                if bad:
+                    raise self._damage(*bad[0])
+                try:
+                    apply(changes)
+                except (LookupError, TypeError, ValueError, AttributeError) as error:
+                    raise self._damage(number, line, error) from error
+        if not bad:
+            return None
+        number, line, cause = bad[0]
+        if number == 1:  # the first lines were forced to the disk: no power cut did this
+            raise self._damage(number, line, cause)
+        aside = self.path.with_suffix(".damaged")
+        with _opened(aside, os.O_APPEND) as file:
+            file.writelines(each for _, each, _ in bad)
+        return f"{self.path} was damaged from line {number} to its end ({_said(cause)}); that part is now in {aside}"
+
+    def _damage(self, number: int, line: bytes, cause: Exception) -> JournalError:
+        return JournalError(
+            f"{self.path}, line {number} is damaged ({_said(cause)}, in {line[:40]!r}); "
+            f"to go on without this one write: sed -i.bak {number}d '{self.path}'"
+        )
 
     def append(self, changes: list[Change]) -> None:
-        """Add one line. Raises OSError when the disk does not take it; the file is then as it was before."""
+        """Append one line. Raises OSError when the disk refuses it, and leaves the file as it was."""
         line = json.dumps(changes, separators=(",", ":")).encode() + b"\n"
         try:
             written = os.write(self._file, line)
@@ -74,18 +106,17 @@ class Journal:
 
     @property
     def wants_compaction(self) -> bool:
-        """Whether the file has grown so much that it is worth writing anew."""
+        """Whether the file has grown so much that it should be compacted."""
         return self._size > max(FLOOR, GROWTH * self._size_when_compact)
 
     def compact(self, changes: Iterable[Change]) -> None:
-        """Replace the file by these changes, one a line. At any moment the old or the new file is there, whole.
+        """Replace the file by these changes, one a line. At any moment either the old or the new file is there, whole.
 
-        Raises OSError when that can not be written; all is as before then, and compaction wanted again only later.
+        Raises OSError when the new file cannot be written; the old one goes on then, and grows before the next try.
         """
         self._size_when_compact = self._size
         fresh = self.path.with_suffix(".new")
-        # Logs hold addresses of people: the file is for its owner alone.
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        with _opened(fresh, os.O_TRUNC) as file:
             for change in changes:
                 file.write(json.dumps([change], separators=(",", ":")).encode() + b"\n")
             file.flush()
@@ -101,7 +132,7 @@ class Journal:
         self._size = self._size_when_compact = os.fstat(self._file).st_size
 
     def close(self) -> None:
-        """Close the file and let the folder go."""
+        """Close the file and release the folder."""
         self._close_file()
         os.close(self._lock)
 
@@ -109,3 +140,12 @@ class Journal:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _opened(path: Path, how: int) -> BufferedWriter:
+    """A file to write to, for its owner alone: logs hold addresses of people."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how, 0o600), "wb")
+
+
+def _said(error: Exception) -> str:
+    return f"{error.msg} at character {error.pos}" if isinstance(error, json.JSONDecodeError) else repr(error)

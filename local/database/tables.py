@@ -1,4 +1,4 @@
-"""Makes the tables of a template, where they are missing, in whatever DynamoDB an endpoint URL names."""
+"""Creates the missing tables of a template in the DynamoDB at an endpoint URL."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import boto3
 import botocore.exceptions
 from botocore.config import Config
 
+from local.environment import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -15,18 +17,18 @@ if TYPE_CHECKING:
 
 
 class TablesError(Exception):
-    """The tables can not be had; one sentence."""
+    """The tables cannot be used; one sentence."""
 
 
 def create_missing(tables: Iterable[Table], endpoint: str) -> list[str]:
-    """Create the tables that are not there and wait until they can be used; returns their names.
+    """Create the missing tables and wait until they can be used; returns their names.
 
-    Raises TablesError when the database does not answer or refuses, or has a table of that name with another key.
+    Raises TablesError when the database does not answer or refuses, or has a table of the name with another key.
     """
     config = Config(connect_timeout=3, read_timeout=30, retries={"total_max_attempts": 2})
-    client = boto3.client("dynamodb", endpoint_url=endpoint, config=config)
     created = []
     try:
+        client = boto3.client("dynamodb", endpoint_url=endpoint, config=config)
         for table in tables:
             try:
                 found = client.describe_table(TableName=table.name)["Table"]
@@ -44,6 +46,6 @@ def create_missing(tables: Iterable[Table], endpoint: str) -> list[str]:
             else:
                 if sorted(found["KeySchema"], key=str) != sorted(table.create["KeySchema"], key=str):
                     raise TablesError(f"the table {table.name} in {endpoint} has another key than the template's")
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-        raise TablesError(f"the DynamoDB at {endpoint} can not be used: {error}") from error
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, ValueError, OSError) as error:
+        raise TablesError(f"the DynamoDB at {endpoint} cannot be used: {one_line(error)}") from error
     return created

@@ -1,6 +1,6 @@
-"""A small bookshop: the sort of FastAPI app that wants analytics. `python -m local.demo.sample_app PORT` serves it.
+"""A small bookshop, as an example of an app that uses the middleware. `python -m local.demo.sample_app PORT` serves it.
 
-The lines a user adds to an app of their own are the import and `add_middleware`; API_BASE comes from the environment.
+A user adds two lines to an app: the import and `add_middleware`. API_BASE comes from the environment.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _title(book_id: int) -> dict[str, object]:
 
 
 async def _work(milliseconds: float) -> None:
-    """Pretend to ask a database: about this long, now and then much longer."""
+    """Wait as if for a database: about this long, sometimes much longer."""
     await asyncio.sleep(random.lognormvariate(0, 0.5) * milliseconds / 1000)
 
 
@@ -78,7 +78,7 @@ async def update_book(book_id: int) -> dict[str, object]:
 
 @books.delete("/{book_id}", status_code=204)
 async def delete_book(book_id: int) -> None:
-    """Take a book out of stock; nothing is really deleted here."""
+    """Delete a book; nothing is really deleted."""
     await _work(5)
     _title(book_id)
 
@@ -93,7 +93,7 @@ async def add_review(book_id: int, review: Review) -> Review:
 
 @orders.post("", status_code=201)
 async def create_order(order: Order) -> Order:
-    """Order a book. Book 13 is what every shop has: the one that breaks the code."""
+    """Order a book. Book 13 makes the handler fail, so that the dashboard has an error to show."""
     await _work(20)
     _title(order.book_id)
     if order.book_id == 13:
@@ -103,7 +103,7 @@ async def create_order(order: Order) -> Order:
 
 @orders.get("/{order_id}")
 async def get_order(order_id: int, request: Request) -> dict[str, object]:
-    """An order, for customers who say who they are."""
+    """One order; it needs an Authorization header."""
     await _work(4)
     if "authorization" not in request.headers:
         raise HTTPException(401, "who are you?")
@@ -133,9 +133,9 @@ def create_app() -> FastAPI:
 
 
 def main() -> None:
-    """Serve on the port given, 0 for a free one; say the address on stdout; stop when stdin ends, with the parent."""
+    """Serve on the given port (0: a free one) and print the URL; stop when stdin ends, as it does with the parent."""
     with listen("127.0.0.1", int(sys.argv[1])) as listener:
-        # The errors that this app makes on purpose are not worth a traceback each.
+        # No tracebacks of the errors that this app makes on purpose.
         server = uvicorn.Server(uvicorn.Config(create_app(), log_level="critical", lifespan="on"))
 
         def stop_with_parent() -> None:

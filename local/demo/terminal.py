@@ -1,4 +1,4 @@
-"""The answer of GET /dashboard as tables in a terminal."""
+"""The answer of GET /dashboard as tables in the terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BAR = 30  # characters of the longest bar
 
 
 def show(dashboard: dict[str, Any], console: Console) -> None:
-    """Print the blocks of a dashboard, busiest first as they come."""
+    """Print the blocks of an answer of GET /dashboard."""
     console.print(_tiles(dashboard["summary"]))
     console.print(_endpoints(dashboard["endpoint_stats"]))
     console.print(
@@ -28,7 +28,8 @@ def show(dashboard: dict[str, Any], console: Console) -> None:
             ]
         )
     )
-    console.print(_series(dashboard["time_series"]))
+    block = "█" if console.encoding.lower().startswith("utf") else "#"
+    console.print(_series(dashboard["time_series"], block))
     console.print(_delivery(dashboard["delivery"]))
 
 
@@ -69,7 +70,7 @@ def _counts(title: str, rows: Any, style: Any = None) -> Table:
     return table
 
 
-def _series(rows: list[dict[str, Any]]) -> Table:
+def _series(rows: list[dict[str, Any]], block: str) -> Table:
     table = Table(title="Time (UTC)", title_justify="left", title_style="bold")
     table.add_column("minute")
     table.add_column("requests", justify="right")
@@ -80,7 +81,7 @@ def _series(rows: list[dict[str, Any]]) -> Table:
     for row in rows:
         length = round(BAR * row["requests"] / most)
         failed = min(length, round(BAR * row["errors_count"] / most))
-        bar = Text("█" * (length - failed), "cyan") + Text("█" * failed, "red")
+        bar = Text(block * (length - failed), "cyan") + Text(block * failed, "red")
         table.add_row(row["timestamp"], f"{row['requests']:,}", bar, _ms(row["avg_time"]), f"{row['errors_count']:,}")
     return table
 

@@ -1,4 +1,4 @@
-"""Visitors of the sample app: a plan of requests, the same for the same seed, and sending it over HTTP."""
+"""The traffic of the sample app: a plan of requests, and sending it over HTTP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 AT_ONCE = 8  # requests under way together
-BOOKS = 40  # that the bookshop has
+BOOKS = 40  # in the bookshop
 AGENTS = ("Mozilla/5.0 (X11; Linux x86_64) Firefox/142.0", "python-httpx/0.28", "okhttp/5.1", "curl/8.9.1")
 # Addresses of the documentation ranges (RFC 5737, RFC 3849); the first come most often.
 CLIENTS = (*(f"203.0.113.{number}" for number in range(1, 12)), "198.51.100.7", "2001:db8::7", "2001:db8::a:1")
@@ -31,7 +31,7 @@ class Visit:
 
 
 def plan(count: int, seed: int = 1) -> list[Visit]:
-    """`count` requests: several routes and methods, some for what is not there, some that fail."""
+    """`count` requests over several routes and methods, some of which fail; the same for the same seed."""
     dice = random.Random(seed)
     return [_visit(dice) for _ in range(count)]
 
@@ -55,7 +55,7 @@ def _visit(dice: random.Random) -> Visit:
     ]
     visit = dice.choices([kind for _, kind in kinds], [weight for weight, _ in kinds])[0]
     client = CLIENTS[min(int(dice.expovariate(0.35)), len(CLIENTS) - 1)]
-    # One connection each: uvicorn closes that on which a handler raised, and a next request on it would be lost.
+    # One connection each: uvicorn closes a connection when a handler raises, and would lose the next request on it.
     headers = {"x-forwarded-for": client, "user-agent": dice.choice(AGENTS), "connection": "close"}
     return Visit(visit.method, visit.path, visit.headers | headers, visit.json)
 

@@ -1,4 +1,4 @@
-"""Which route of an HTTP API a request takes: a static path before `{param}`, that before a greedy `{proxy+}`."""
+"""Which route of an HTTP API a request takes: static paths win over `{param}`, and these over a greedy `{proxy+}`."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
     from local.template import Route
 
 _PARAMETER = re.compile(r"\{([^}+]+)(\+?)\}")
-_STATIC, _VARIABLE, _GREEDY = range(3)  # how wide a path segment is; narrower wins
+_STATIC, _VARIABLE, _GREEDY = range(3)  # kinds of path segments; the smaller number wins
 
 
 @dataclass(frozen=True)
 class Match:
-    """The route taken and the values of its path parameters."""
+    """The matched route and the values of its path parameters."""
 
     route: Route
     parameters: dict[str, str]
 
 
 class Routes:
-    """The route table of one API, the narrowest first."""
+    """The route table of one API, the most specific routes first."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes = [(_pattern(route.path), route) for route in sorted(routes, key=_width)]
 
     def match(self, method: str, path: str) -> Match | None:
-        """The narrowest route for a decoded path, or None. `HEAD` is not `GET` here, as on AWS."""
+        """The most specific route for a decoded path, or None. As on AWS, a GET route does not take HEAD."""
         for pattern, route in self._routes:
             found = pattern.fullmatch(path) if route.method in (method, "ANY") else None
             if found:
@@ -50,7 +50,7 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def _width(route: Route) -> tuple[bool, list[int], bool]:
-    """Sort key: `$default` last; segment by segment the narrower first; a method before ANY."""
+    """Sort key: `$default` last; then the more specific path segments first; then a method before ANY."""
     segments = []
     for segment in route.path.split("/"):
         found = _PARAMETER.search(segment)

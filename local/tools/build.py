@@ -1,7 +1,7 @@
-"""`python -m local.tools.build`: `sam build`, then the layer made small and compiled, so that functions start fast.
+"""`python -m local.tools.build`: runs `sam build`, then makes the layer small and compiles it, for fast cold starts.
 
-On Lambda /opt and /var/task are read-only: what comes without bytecode is compiled anew at each cold start. Zips reset
-file times, so the bytecode is of the kind that does not look at them (PEP 552, "unchecked hash-based").
+On Lambda /opt and /var/task are read-only, so modules without bytecode are compiled at every cold start. Zips reset
+file times, so the bytecode must not depend on them (PEP 552, "unchecked hash-based").
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ ROOT = Path(__file__).resolve().parents[2]
 SAM = ROOT / ".venv-sam" / "bin" / "sam"
 BUILT = ROOT / ".aws-sam" / "build"
 LAYER = "CommonLayer"
-ARCHITECTURES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}  # of Python: of Lambda
-# Of botocore's descriptions of 400 services, what a DynamoDB client opens.
+ARCHITECTURES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}  # Python's: Lambda's
+# What a DynamoDB client opens of botocore's descriptions of 400 services.
 BOTOCORE_DATA = ("dynamodb", "endpoints", "partitions", "sdk-default-configuration", "_retry")
-ENDPOINTS = ("dynamodb", "sts")  # of 400 services, those that a function may call
-# FastAPI asks of every model whether it is one of pydantic.v1, and takes its absence for a no.
+ENDPOINTS = ("dynamodb", "sts")  # of 400 services, the ones that a function may call
+# FastAPI checks whether a model is one of pydantic.v1; without that module none is.
 UNUSED = ("bin", "pydantic/v1", "*/tests", "*/__pycache__", "_distutils_hack", "*.pth")
-# FastAPI's models of an OpenAPI document, which no function makes: their validators can wait until they are used.
+# FastAPI's models of an OpenAPI document. No function makes one, so their validators are built at first use.
 OPENAPI_MODELS = Path("fastapi/openapi/models.py")
 CONFIG, DEFERRED = (f'    model_config = {{"extra": "allow"{more}}}\n' for more in ("", ', "defer_build": True'))
 BUILT_AT_ONCE = re.compile(r"^\w+\.model_rebuild\(\)\n", re.MULTILINE)
 
 
 class BuildError(Exception):
-    """The stack can not be built; one sentence."""
+    """The stack cannot be built; one sentence."""
 
 
 def build(version: str, architecture: str, into: Path = BUILT, *, snapstart: bool = False) -> None:
@@ -74,7 +74,7 @@ def sam(*arguments: str, python: Path | None = None) -> None:
 
 
 def trim(layer: Path) -> None:
-    """Remove what no function imports or opens, defer what none uses, shorten what a DynamoDB client reads.
+    """Remove files that no function needs, defer unused validators, shorten the data of the DynamoDB client.
 
     Raises BuildError.
     """
@@ -96,11 +96,11 @@ def trim(layer: Path) -> None:
 
 
 def defer(models: Path) -> None:
-    """Let pydantic build the validators of these models at their first use. Raises BuildError where they changed."""
+    """Make pydantic build the validators of these models at their first use. Raises BuildError if the file changed."""
     text = models.read_text()
     shorter, rebuilt = BUILT_AT_ONCE.subn("", text)
     if text.count(CONFIG) != 1 or not rebuilt:
-        raise BuildError(f"{OPENAPI_MODELS} is not as it was when `defer` was written: look what is right now")
+        raise BuildError(f"{OPENAPI_MODELS} has changed since `defer` was written: adapt it")
     models.write_text(shorter.replace(CONFIG, DEFERRED))
 
 
@@ -115,7 +115,7 @@ def _without_documentation(value: Any) -> Any:
 
 
 def compile_all(python: Path, folder: Path, mounted: str) -> None:
-    """Put bytecode beside every module below `folder`, which Lambda mounts at `mounted`. Raises BuildError."""
+    """Compile every module below `folder`, which Lambda mounts at `mounted`. Raises BuildError."""
     command = [str(python), "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash"]
     command += ["-s", str(folder), "-p", mounted, str(folder)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
@@ -124,7 +124,7 @@ def compile_all(python: Path, folder: Path, mounted: str) -> None:
 
 
 def settle(template: Path, values: dict[str, str], *, snapstart: bool = False) -> None:
-    """Let the built template's parameters have only the values it was built with: another would fail at import."""
+    """Restrict the built template's parameters to the values of this build: others would fail at import."""
     document: Any = yaml.safe_load(template.read_text())
     if snapstart:
         start_from_snapshots(document)
@@ -134,11 +134,11 @@ def settle(template: Path, values: dict[str, str], *, snapstart: bool = False) -
 
 
 def start_from_snapshots(document: Any) -> None:
-    """Let callers reach published versions, of which Lambda keeps a snapshot after the init phase (SnapStart).
+    """Route calls to published versions, of which Lambda keeps a snapshot after the init phase (SnapStart).
 
-    SAM makes an alias always or never, so this can not be one of the template's parameters. And a version keeps the
-    variables that it was published with: its description names their values, for another description publishes another
-    version (AWS::Lambda::Version, "replacement"). `Release` stands in for the secret ones.
+    SAM creates an alias always or never, so this cannot be a parameter of the template. A version keeps the variables
+    that it was published with. A new description publishes a new version (AWS::Lambda::Version, "replacement"), so the
+    description names the values of the variables, and `Release` stands for the secret ones.
     """
     document["Parameters"]["Release"] = {
         "Description": "Change it, to anything, whenever SignupToken alone changes: that publishes a version with it.",
@@ -157,7 +157,7 @@ def start_from_snapshots(document: Any) -> None:
 
 
 def host_architecture() -> str:
-    """This machine's architecture as Lambda names it; of the two that it knows, x86_64 for any other."""
+    """This machine's architecture in Lambda's words; x86_64 for one that Lambda does not have."""
     return ARCHITECTURES.get(platform.machine(), "x86_64")
 
 
@@ -167,7 +167,7 @@ def size(folder: Path) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Validate, build, and say how large it is; returns the exit code."""
+    """Validate, build, and print the sizes; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m local.tools.build", description=__doc__.splitlines()[0])
     parser.add_argument("--runtime", choices=interpreter.VERSIONS, help="Python version (default: the newest here)")
     parser.add_argument("--architecture", choices=["x86_64", "arm64"], help="(default: this machine's)")

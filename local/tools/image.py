@@ -1,8 +1,8 @@
-"""`python -m local.tools.image`: the base image of `sam local`, also where its registry is out of reach.
+"""`python -m local.tools.image`: the base image of `sam local`, also without access to its registry.
 
-There a stand-in of the same name is put together from this machine's own Python and C library and the Lambda runtime
-interface client; `sam local` itself adds the interface emulator, which comes in its wheel. The exit code is 3 where the
-machine can have no engine, and 1 for everything else that is wrong.
+Without access a stand-in of the same name is made of this machine's Python and C library and of the Lambda runtime
+interface client; `sam local` adds the interface emulator. The exit code is 3 when this machine cannot run a container
+engine, and 1 for any other error.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 LABEL = "api-analytics.stand-in"
 PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
-TOOLS = ("sh", "mv", "chmod", "cp", "rm")  # what the Dockerfile that `sam local` makes on top runs
-# What binary wheels may load, whether or not Python does (PEP 600 lists what they may expect to be there).
+TOOLS = ("sh", "mv", "chmod", "cp", "rm")  # what the Dockerfile of `sam local` runs
+# What binary wheels may load beside what Python loads (PEP 600).
 LIBRARIES = ("dl.so.2", "gcc_s.so.1", "m.so.6", "pthread.so.0", "resolv.so.2", "rt.so.1", "stdc++.so.6", "util.so.1")
 LEFT_OUT = {"site-packages", "test", "idlelib", "turtledemo", "tkinter", "ensurepip"}
 PULL_S = 300
@@ -56,13 +56,13 @@ class ImageError(Exception):
 
 
 class NoEngineHere(ImageError):
-    """This machine does not let a container engine run; one sentence."""
+    """This machine cannot run a container engine; one sentence."""
 
 
 def ensure_engine(start: bool = False) -> None:
-    """Return when a container engine answers. With `start`, and as root, Debian's is installed and started.
+    """Return when a container engine answers. With `start`, and as root, install and start Debian's.
 
-    Raises ImageError, and NoEngineHere where starting one is no use.
+    Raises ImageError, and NoEngineHere when this machine cannot run one.
     """
     if _answers():
         return
@@ -75,7 +75,7 @@ def ensure_engine(start: bool = False) -> None:
     if not (shutil.which("dockerd") and shutil.which("docker")):
         _apt("update")
         _apt("install", "--yes", "--no-install-recommends", "docker.io")
-        if not shutil.which("docker"):  # newer Debian releases have the client in a package of its own
+        if not shutil.which("docker"):  # newer Debian releases package the client separately
             _apt("install", "--yes", "--no-install-recommends", "docker-cli")
     ENGINE_LOG.parent.mkdir(exist_ok=True)
     with ENGINE_LOG.open("wb") as log:
@@ -84,7 +84,7 @@ def ensure_engine(start: bool = False) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # it stays, as the one a system starts does
+            start_new_session=True,  # it keeps running, as one that the system starts
         )
     late = time.monotonic() + ENGINE_S
     while not _answers():
@@ -96,7 +96,7 @@ def ensure_engine(start: bool = False) -> None:
 
 
 def ensure_image(version: str) -> str:
-    """The name of the image for one Python version ("3.13"): there already, pulled, or made here. Raises ImageError."""
+    """The name of the image for a Python version ("3.13"), which is pulled or made if missing. Raises ImageError."""
     architecture = host_architecture()
     name = f"public.ecr.aws/lambda/python:{version}-{architecture}"
     python = interpreter.find(version)
@@ -107,8 +107,8 @@ def ensure_image(version: str) -> str:
     if found.returncode and _docker("pull", "--quiet", name, timeout=PULL_S).returncode == 0:
         return name
     if python is None:
-        raise ImageError(f"{name} can not be pulled, and there is no Python {version} here to make a stand-in of")
-    print(f"making a stand-in for {name}, which can not be pulled", file=sys.stderr)
+        raise ImageError(f"{name} cannot be pulled, and there is no Python {version} here to make a stand-in of")
+    print(f"making a stand-in for {name}, which cannot be pulled", file=sys.stderr)
     _make(python, version, name, PLATFORMS[architecture], recipe)
     return name
 
@@ -116,7 +116,7 @@ def ensure_image(version: str) -> str:
 def runtime_client(python: Path, version: str) -> Path:
     """A folder with the Lambda runtime interface client for this interpreter, pinned by requirements-sam.txt.
 
-    Raises ImageError when it can not be installed.
+    Raises ImageError when it cannot be installed.
     """
     folder = ROOT / ".aws-sam" / "runtime" / version
     if not (folder / "awslambdaric").is_dir():
@@ -125,7 +125,7 @@ def runtime_client(python: Path, version: str) -> Path:
         command += ["--constraint", str(ROOT / "requirements-sam.txt"), "awslambdaric"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
-            raise ImageError(f"the runtime interface client can not be installed: {done.stderr.strip()}")
+            raise ImageError(f"the runtime interface client cannot be installed: {done.stderr.strip()}")
     return folder
 
 
@@ -183,7 +183,7 @@ def _entry(
 
 
 def _libraries(binaries: Iterable[Path]) -> list[Path]:
-    """The shared libraries that these files load, and those that wheels may, by the paths they are looked for at."""
+    """The shared libraries that these files and binary wheels load, by the paths where they are looked for."""
     linked = subprocess.run(["ldd", *map(str, binaries)], capture_output=True, text=True, check=False).stdout  # noqa: S603, S607
     found = {Path(path) for path in re.findall(r"(/[^\s():]+\.so[^\s():]*) \(0x", linked)}
     beside = next(path.parent for path in found if path.name == "libc.so.6")
@@ -191,7 +191,7 @@ def _libraries(binaries: Iterable[Path]) -> list[Path]:
 
 
 def _recipe(python: Path | None) -> str:
-    """Changes when a stand-in would come out otherwise."""
+    """A digest that changes when a new stand-in would differ."""
     version = "" if python is None else subprocess.check_output([str(python), "-VV"], text=True)  # noqa: S603
     sources = [Path(__file__).read_bytes(), (ROOT / "requirements-sam.txt").read_bytes(), version.encode()]
     return hashlib.sha256(b"".join(sources)).hexdigest()[:16]
@@ -217,7 +217,7 @@ def _apt(*arguments: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Have an engine and an image, or say why not; prints the image's name and returns the exit code."""
+    """Ensure engine and image, and print the image's name; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m local.tools.image", description=__doc__.splitlines()[0])
     parser.add_argument("--runtime", choices=interpreter.VERSIONS, help="Python version (default: the newest here)")
     parser.add_argument("--start-engine", action="store_true", help="install and start Debian's Docker, as root")

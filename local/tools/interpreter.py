@@ -1,4 +1,4 @@
-"""Finds an interpreter of a given Python version on this machine: what a layer is built and compiled with."""
+"""Finds an interpreter of a Python version on this machine, to build and compile a layer with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VERSIONS = ("3.13", "3.12", "3.11")  # that the template allows, best first
+VERSIONS = ("3.13", "3.12", "3.11")  # of the template, preferred first
 
 
 def find(version: str) -> Path | None:
@@ -29,7 +29,7 @@ def find(version: str) -> Path | None:
 
 
 def newest() -> str | None:
-    """The newest version that there is an interpreter of."""
+    """The newest version with an interpreter here, or None."""
     return next((version for version in VERSIONS if find(version)), None)
 
 
@@ -49,5 +49,5 @@ def _candidates(version: str) -> Iterator[str]:
 
 
 def _said(*command: str) -> str:
-    """The one line that a command prints; nothing where it fails."""
+    """The line that a command prints; empty when it fails."""
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20).stdout.strip()  # noqa: S603

@@ -14,7 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from analytics.errors import UNKNOWN_KEY
 from analytics.schema import schema as schema_of
+from analytics.store.logs import OTHER_LOGS
 from functions.dashboard.app import create_app as create_dashboard
 from functions.ingest.app import create_app as create_ingest
 from functions.keys.app import KeyOptions, RotationOptions
@@ -40,12 +42,13 @@ _REFUSALS = {
     401: "The key is missing, malformed, unknown, expired or revoked.",
     403: "The key is not for this.",
     404: "There is no such key to this data.",
-    409: "There are 100 keys to this data already.",
+    409: "There are 100 keys to this data already; replacing one works up to 200.",
     413: "The body is larger than 1 MiB after decompression, or holds more than 1,000 logs. Nothing was stored.",
+    415: "The body has a `Content-Encoding` other than gzip. Nothing was stored.",
     503: "The store is busy or out of reach: refused as a whole, or done as a whole and its answer lost. Try again.",
 }
 _DETAILS = {
-    401: "Missing or invalid API key",
+    401: UNKNOWN_KEY,
     403: "This key has the scope write, which does not allow this",
     404: "There is no such key to this data",
     409: "There are 100 keys to this data already: revoke one that is not used any more",
@@ -53,6 +56,7 @@ _DETAILS = {
     503: "The store is busy, try again",
 }
 _WAIT = {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer"}}}
+_CODINGS = {"Accept-Encoding": {"description": "what is understood", "schema": {"const": "gzip"}}}
 _NEXT = {"Link": {"description": 'the next page, `rel="next"`, while there may be one', "schema": {"type": "string"}}}
 
 BODIES: dict[str, tuple[Callable[[], dict[str, Any]], bool]] = {
@@ -67,12 +71,17 @@ every start."""
 DATES = {"anyOf": [{"format": "date"}, {"format": "date-time"}]}  # of the parameters start_date and end_date
 
 ANSWERS: dict[str, tuple[int, str, str, tuple[int, ...]]] = {
-    "generate_key": (201, "NewKey", "The key.", (401, 403, 409, 413, 422, 429, 503)),
+    "generate_key": (201, "NewKey", "The key.", (401, 403, 409, 413, 415, 422, 429, 503)),
     "keys": (200, "Key", "The keys to this data.", (401, 403, 429, 503)),
-    "rotate_key": (201, "RotatedKey", "The new key.", (401, 403, 404, 409, 413, 422, 429, 503)),
+    "rotate_key": (201, "RotatedKey", "The new key.", (401, 403, 404, 409, 413, 415, 422, 429, 503)),
     "delete_key": (200, "Revoked", "The key is revoked; all is erased.", (401, 403, 404, 422, 429, 503)),
-    "track": (200, "Accepted", "The log is stored.", (401, 403, 413, 422, 429, 503)),
-    "track_batch": (200, "Accepted", "The valid logs are stored.", (401, 403, 413, 422, 429, 503)),
+    "track": (200, "Accepted", "The log is stored.", (401, 403, 413, 415, 422, 429, 503)),
+    "track_batch": (
+        200,
+        "Accepted",
+        "The valid logs are stored, now or before.",
+        (401, 403, 409, 413, 415, 422, 429, 503),
+    ),
     "dashboard": (200, "Dashboard", "Every block.", (401, 403, 422, 429, 503)),
     "raw_logs": (200, "RawLog", "A page of logs.", (401, 403, 422, 429, 503)),
     "health": (200, "Health", "It runs.", (429,)),
@@ -149,6 +158,10 @@ def _operation(found: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]
         unfinished = EXAMPLES["Erasure"] | {"complete": False}
         operation["responses"]["202"]["content"]["application/json"]["example"] = unfinished
     operation["responses"] |= {str(refusal): _refusal(refusal) for refusal in refusals}
+    if name == "track_batch":
+        meaning = "Other logs are stored under this `batch_id`. Nothing was stored."
+        operation["responses"]["409"] |= {"description": meaning}
+        operation["responses"]["409"]["content"]["application/json"]["example"] = {"detail": OTHER_LOGS}
     return operation
 
 
@@ -198,6 +211,8 @@ def _answer(operation: str, schema: str, meaning: str) -> dict[str, Any]:
 def _refusal(status: int) -> dict[str, Any]:
     if status == 422:
         meaning, schema, example = "What was sent is not valid.", "Invalid", EXAMPLES["Invalid"]
+    elif status == 415:
+        meaning, schema, example = _REFUSALS[status], "Invalid", EXAMPLES["UnknownCoding"]
     elif status == 429:
         # The gateway's own, or, with a daily quota, the service's, which says in Retry-After when the next day begins.
         content = {"schema": {"oneOf": [ref("GatewayRefusal"), ref("Refusal")]}, "example": EXAMPLES["GatewayRefusal"]}
@@ -206,8 +221,8 @@ def _refusal(status: int) -> dict[str, Any]:
     else:
         meaning, schema, example = _REFUSALS[status], "Refusal", {"detail": _DETAILS[status]}
     content = {"application/json": {"schema": ref(schema), "example": example}}
-    waits = {"headers": _WAIT} if status == 503 else {}
-    return {"description": meaning, **waits, "content": content}
+    headers = {503: {"headers": _WAIT}, 415: {"headers": _CODINGS}}.get(status, {})
+    return {"description": meaning, **headers, "content": content}
 
 
 def rendered() -> str:

@@ -1,9 +1,8 @@
 """Pins requirements from pyproject.toml: `python -m local.tools.requirements [--check]`.
 
-Four files are made, each with hashes and without the address of any package index: `requirements-dev.txt` (all that
-development needs), `layers/common/requirements.txt` (what the layer carries), `requirements-sam.txt` (what builds and
-runs the stack), `requirements-audit.txt` (what looks for weak spots in it). `--check` changes nothing and fails when a
-file is stale.
+It writes four files, with hashes and without the address of a package index: `requirements-dev.txt` (for development),
+`layers/common/requirements.txt` (the layer), `requirements-sam.txt` (to build and run the stack) and
+`requirements-audit.txt` (to check its security). `--check` changes nothing and fails when a file is stale.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = {  # file: what goes in. A group named with its file comes alone, without the middleware's own needs.
+FILES = {  # file: sources. A group named with its file comes without the requirements of the middleware.
     "requirements-dev.txt": ["--group", "dev", "pyproject.toml"],
     "layers/common/requirements.txt": ["--group", "pyproject.toml:service"],
     "requirements-sam.txt": ["--group", "pyproject.toml:sam"],
@@ -24,9 +23,9 @@ FILES = {  # file: what goes in. A group named with its file comes alone, withou
 
 
 def pin(sources: list[str], into: Path) -> None:
-    """Write the pins of what `sources` names; pins already in `into` are kept where they still fit.
+    """Pin the requirements of `sources` in the file `into`; pins that still fit are kept.
 
-    Raises subprocess.CalledProcessError when that cannot be resolved.
+    Raises subprocess.CalledProcessError when they cannot be resolved.
     """
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes"]
     command += ["--custom-compile-command", "make compile", *sources, "-o", str(into)]

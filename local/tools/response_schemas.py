@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from analytics.blocks import Dashboard
+
 Schema = dict[str, Any]
 
 INTEGER: Schema = {"type": "integer", "minimum": 0}
@@ -15,7 +19,6 @@ TEXT: Schema = {"type": "string"}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 TIME: Schema = {"type": "string", "format": "date-time"}
 TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
-COUNTS: Schema = {"type": "object", "additionalProperties": INTEGER}
 
 
 def fields(description: str | None = None, /, **properties: Schema) -> Schema:
@@ -27,11 +30,6 @@ def fields(description: str | None = None, /, **properties: Schema) -> Schema:
         "additionalProperties": False,
     }
     return schema if description is None else {"description": description} | schema
-
-
-def extended(schema: Schema, **properties: Schema) -> Schema:
-    """An object that may have these fields as well."""
-    return schema | {"properties": schema["properties"] | properties}
 
 
 def described(schema: Schema, description: str) -> Schema:
@@ -49,16 +47,21 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def milliseconds(what: str) -> Schema:
-    """A duration that is null where there was no request."""
-    return {"type": ["number", "null"], "minimum": 0, "description": f"{what}, milliseconds"}
+def block_schemas() -> dict[str, Schema]:
+    """The schemas of the dashboard's answer and of its blocks, from their types: exactly these fields."""
+    schema = TypeAdapter(Dashboard).json_schema(ref_template="#/components/schemas/{model}")
+    schemas: dict[str, Schema] = schema.pop("$defs")
+    if "$ref" not in schema:
+        schemas["Dashboard"] = schema
+    return {name: {"additionalProperties": False} | _untitled(each) for name, each in schemas.items()}
 
 
-PERCENTILES = {
-    f"p{share}": milliseconds(f"{share} % of the requests took at most this long (within 1 %)")
-    for share in (50, 95, 99)
-}
-ERRORS = described(INTEGER, "answers of status 400 to 599")
+def _untitled(schema: Any) -> Any:
+    """A schema without titles, which only repeat the names of the fields."""
+    if isinstance(schema, dict):
+        return {key: _untitled(value) for key, value in schema.items() if key != "title" or not isinstance(value, str)}
+    return [_untitled(each) for each in schema] if isinstance(schema, list) else schema
+
 
 SCHEMAS: dict[str, Schema] = {
     "NewKey": fields(
@@ -88,7 +91,7 @@ SCHEMAS: dict[str, Schema] = {
         reason=TEXT,
     ),
     "Accepted": fields(
-        accepted=described(INTEGER, "logs that are stored"),
+        accepted=described(INTEGER, "logs that this call stored; of a duplicate none"),
         rejected=listed(ref("Problem"), "what is wrong with each of the others, at most 10 problems a log"),
         duplicate=described({"type": "boolean"}, "this batch was stored before; it is not stored again"),
     ),
@@ -111,88 +114,7 @@ SCHEMAS: dict[str, Schema] = {
         path=described(TEXT_OR_NULL, "the raw path, where the client sends it"),
         weight=described({"type": "integer", "minimum": 1}, "requests this log stands for"),
     ),
-    "Dashboard": extended(
-        fields(
-            summary=fields(
-                total_requests=INTEGER,
-                unique_ips=described({"type": ["integer", "null"], "minimum": 0}, "null: see `unavailable`"),
-                avg_response_time=milliseconds("mean"),
-                min_response_time=milliseconds("shortest"),
-                max_response_time=milliseconds("longest"),
-                error_rate={"type": "number", "minimum": 0, "maximum": 100, "description": "percent"},
-                **PERCENTILES,
-            ),
-            method_usage=described(COUNTS, "requests by method, the most used first"),
-            endpoint_stats=listed(
-                fields(
-                    endpoint=TEXT, requests=INTEGER, avg_time=milliseconds("mean"), errors_count=ERRORS, **PERCENTILES
-                ),
-                "the busiest first, at most `top`",
-            ),
-            status_codes=described(COUNTS, "requests by status code"),
-            top_ips={
-                "description": "the busiest first, at most `top`; null: see `unavailable`",
-                "type": ["array", "null"],
-                "items": fields(ip=TEXT, requests=INTEGER),
-            },
-            top_consumers=listed(
-                fields(consumer=TEXT, requests=INTEGER, errors_count=ERRORS), "the busiest first, at most `top`"
-            ),
-            time_series=listed(
-                fields(
-                    timestamp=described(
-                        TEXT, "2026-11-24T14:05Z, 2026-11-24T14:00Z, 2026-11-24, a week's Monday, or 2026-11"
-                    ),
-                    requests=INTEGER,
-                    avg_time=milliseconds("mean"),
-                    error_rate={"type": "number", "minimum": 0, "maximum": 1, "description": "fraction"},
-                    errors_count=ERRORS,
-                    **PERCENTILES,
-                ),
-                "oldest first, without gaps, UTC",
-            ),
-            delivery=fields(
-                "How complete the numbers are: what became of requests, by the days of receipt.",
-                accepted=INTEGER,
-                rejected=described(COUNTS, "refused, by reason"),
-                duplicates=described(INTEGER, "in batches that were sent again"),
-                skewed=described(
-                    INTEGER, "from a clock more than five minutes ahead: taken to be of the time of receipt"
-                ),
-                dropped=described(COUNTS, "lost by clients before they were sent, by reason"),
-                last_received_at=TIME_OR_NULL,
-            ),
-            range=fields(
-                start=described(TIME_OR_NULL, "null: open"),
-                end=described(TIME_OR_NULL, "excluded; null: open"),
-                period=TEXT,
-                complete=described({"type": "boolean"}, "false: a deadline cut the answer short"),
-                reached=described(TIME_OR_NULL, "where it did: what was received until then is in the answer"),
-            ),
-            precision=fields(
-                "How far the numbers may be off.",
-                percentiles=described({"type": "number"}, "in proportion"),
-                unique_ips=described({"type": "number"}, "in proportion, one standard error; 0: exact"),
-                top_ips_low_by_at_most=described(INTEGER, "requests that an address may have more than is told"),
-            ),
-            unavailable={
-                "description": "why a block or field is null, by its name",
-                "type": "object",
-                "additionalProperties": TEXT,
-            },
-        ),
-        previous={
-            "description": "with `compare=previous`: the period of equal length before; null: the start is open",
-            "anyOf": [ref("Dashboard"), {"type": "null"}],
-        },
-        change={
-            "description": "with `compare=previous`: by what share each number of the summary went up or down",
-            "type": ["object", "null"],
-            "properties": {"summary": {"type": "object", "additionalProperties": {"type": ["number", "null"]}}},
-            "required": ["summary"],
-            "additionalProperties": False,
-        },
-    ),
+    **block_schemas(),
 }
 
 _SPENT = {"p50": 18.26, "p95": 61.5, "p99": 61.5}
@@ -226,6 +148,10 @@ EXAMPLES: dict[str, Any] = {
         "detail": "The log is not valid",
         "errors": [{"index": None, "field": "status_code", "reason": "Input should be a valid integer"}],
     },
+    "UnknownCoding": {
+        "detail": "The content encoding is not known",
+        "errors": [{"index": None, "field": None, "reason": "Send the body plain or compressed with gzip"}],
+    },
     "GatewayRefusal": {"message": "Too Many Requests"},
     "Health": {"status": "ok", "time": "2026-11-24T14:05:09.120000Z"},
     "RawLog": {
@@ -252,10 +178,19 @@ EXAMPLES: dict[str, Any] = {
             **_SPENT,
         },
         "method_usage": {"GET": 4},
-        "endpoint_stats": [{"endpoint": "/books/{id}", "requests": 4, "avg_time": 29.07, "errors_count": 1, **_SPENT}],
+        "endpoint_stats": [
+            {
+                "endpoint": "/books/{id}",
+                "is_other": False,
+                "requests": 4,
+                "avg_time": 29.07,
+                "errors_count": 1,
+                **_SPENT,
+            }
+        ],
         "status_codes": {"200": 3, "404": 1},
         "top_ips": [{"ip": "192.0.2.1", "requests": 3}, {"ip": "2001:db8::1", "requests": 1}],
-        "top_consumers": [{"consumer": "acme", "requests": 3, "errors_count": 0}],
+        "top_consumers": [{"consumer": "acme", "is_other": False, "requests": 3, "errors_count": 0}],
         "time_series": [
             {
                 "timestamp": "2026-11-24",
@@ -275,7 +210,14 @@ EXAMPLES: dict[str, Any] = {
             "last_received_at": "2026-11-24T14:05:09.120000Z",
         },
         "range": {"start": None, "end": None, "period": "daily", "complete": True, "reached": None},
-        "precision": {"percentiles": 0.01, "unique_ips": 0.0, "top_ips_low_by_at_most": 0},
+        "precision": {
+            "percentiles": 0.01,
+            "unique_ips": 0.0,
+            "top_ips_low_by_at_most": 0,
+            "endpoints_low_by_at_most": 0,
+            "consumers_low_by_at_most": 0,
+            "requests_low_by_at_most": 0,
+        },
         "unavailable": {},
     },
 }

@@ -1,6 +1,6 @@
-"""`python -m local.tools.sam`: the built functions in containers, by `sam local start-api`, over a local database.
+"""`python -m local.tools.sam`: runs the built functions in containers with `sam local`, over a local database.
 
-Containers reach the machine at the address of Docker's bridge, so that is where moto listens: not on the network.
+Containers reach this machine at the address of Docker's bridge, so the database listens there, not on the network.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from local import template
+from local import environment, template
 from local.database.dynamodb import DatabaseServer
 from local.database.tables import TablesError, create_missing
 from local.ports import AddressError
-from local.service import MADE_UP, TEMPLATE
+from local.service import TEMPLATE
 from local.tools.build import BUILT, ROOT, SAM
 from local.tools.image import ImageError, ensure_engine, ensure_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-START_S = 120  # s until the API answers; pulling or building an image is over by then
-STOP_S = 60  # s that `sam` gets to remove its containers
-HOST = "host.docker.internal"  # this machine, as samconfig.toml has containers call it
+START_S = 120  # s until the API must answer, without pulling or building an image
+STOP_S = 60  # s that `sam` may take to remove its containers
+HOST = "host.docker.internal"  # the name of this machine in containers; see samconfig.toml
 
 
 class SamError(Exception):
-    """`sam local` can not start; one sentence."""
+    """`sam local` cannot start; one sentence."""
 
 
 @contextlib.contextmanager
 def sam_local(port: int = 3000, database_port: int = 5555) -> Iterator[subprocess.Popen[bytes]]:
     """Serve the built stack in containers on a port of the loopback; yields the process of `sam` once it answers.
 
-    All that was started is stopped at the end of the `with` block. Raises SamError, ImageError, AddressError or
-    TablesError when it can not start.
+    Everything is stopped at the end of the `with` block. Raises SamError, ImageError, AddressError or TablesError when
+    it cannot start.
     """
     if not (BUILT / "template.yaml").is_file():
         raise SamError("nothing is built: run `make build` first")
@@ -52,11 +52,11 @@ def sam_local(port: int = 3000, database_port: int = 5555) -> Iterator[subproces
     ensure_image(built["Parameters"]["Runtime"]["Default"].removeprefix("python"))
     with contextlib.ExitStack() as running:
         database = running.enter_context(_database(database_port))
-        os.environ.update(MADE_UP)
+        environment.for_own_database()
         create_missing(template.read(TEMPLATE).tables, database.url)
         endpoint = f"DynamoEndpoint=http://{HOST}:{database.url.rpartition(':')[2]}"
         command = [str(SAM), "local", "start-api", "--port", str(port), "--parameter-overrides", endpoint]
-        # A session of its own: a Ctrl-C is ours to handle, and SAM removes its containers on SIGTERM.
+        # In its own session a Ctrl-C does not reach SAM, which removes its containers on SIGTERM.
         sam = subprocess.Popen(command, cwd=ROOT, env=_environment(), start_new_session=True)  # noqa: S603
         running.callback(_stop, sam)
         _await(sam, f"http://127.0.0.1:{port}/health")
@@ -64,7 +64,7 @@ def sam_local(port: int = 3000, database_port: int = 5555) -> Iterator[subproces
 
 
 def _database(port: int) -> DatabaseServer:
-    """A database where containers reach it. Where Docker runs in a machine of its own that is the loopback."""
+    """A database that containers can reach. When Docker runs in its own machine, that is on the loopback."""
     inspect = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]
     found = subprocess.run(inspect, capture_output=True, text=True, check=False)  # noqa: S603
     gateway = found.stdout.strip() or "172.17.0.1"
@@ -77,10 +77,9 @@ def _database(port: int) -> DatabaseServer:
 
 
 def _environment() -> dict[str, str]:
-    """This process's, without any credentials: SAM would look into them, and hand them to the functions."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    nothing = {"AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_CONFIG_FILE": os.devnull}
-    return kept | nothing | {"AWS_EC2_METADATA_DISABLED": "true", "SAM_CLI_TELEMETRY": "0"}
+    """This process's environment without credentials, which SAM would pass on to the functions."""
+    kept = {name: value for name, value in os.environ.items() if name not in environment.MADE_UP}
+    return kept | {"SAM_CLI_TELEMETRY": "0"}
 
 
 def _await(sam: subprocess.Popen[bytes], url: str) -> None:
@@ -98,7 +97,7 @@ def _await(sam: subprocess.Popen[bytes], url: str) -> None:
 
 
 def _stop(sam: subprocess.Popen[bytes]) -> None:
-    """Stop SAM, then what it leaves when stopped amid a request: containers that have our build mounted."""
+    """Stop SAM, then the containers that it leaves when it is stopped during a request."""
     sam.terminate()
     try:
         sam.wait(STOP_S)
@@ -113,7 +112,7 @@ def _stop(sam: subprocess.Popen[bytes]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until stopped; returns the exit code."""
+    """Serve until it is stopped; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m local.tools.sam", description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=3000, help="(default: %(default)s)")
     parser.add_argument("--database-port", type=int, default=5555, help="(default: %(default)s)")

@@ -1,6 +1,6 @@
-"""`python -m local.tools.screenshot [FILE]`: a picture of the web page for the README, with a made-up shop's traffic.
+"""`python -m local.tools.screenshot [FILE]`: takes the README's picture of the web page, with made-up traffic.
 
-Needs Playwright and a Chromium: `--chromium` names it where it is not at /usr/bin/chromium.
+Needs Playwright and Chromium; `--chromium` names its path when it is not /usr/bin/chromium.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import httpx
 from playwright.sync_api import sync_playwright
 
 from local.service import TEMPLATE, service
+from local.template import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +33,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-"""What lets Chromium run as root, in a container and without a word to any other host."""
+"""Flags with which Chromium runs as root and in a container, and contacts no other host."""
 
 _ROUTES = (  # method, route, share of requests, typical ms
     ("GET", "/books", 30, 28),
@@ -50,7 +51,7 @@ _HOURS = 24 * 14
 
 
 def shop_traffic(now: datetime, seed: int = 7) -> Iterator[dict[str, Any]]:
-    """Two weeks of logs up to now: days and nights, slow weekends, one bad hour."""
+    """Logs of the two weeks before `now`, with days, nights, quiet weekends and one bad hour."""
     chance = random.Random(seed)
     shares = [share for _, _, share, _ in _ROUTES]
     for hour in range(_HOURS):
@@ -79,7 +80,7 @@ def shop_traffic(now: datetime, seed: int = 7) -> Iterator[dict[str, Any]]:
 
 
 def store(address: str, logs: Sequence[dict[str, Any]]) -> str:
-    """Make a key at the service, store logs under it, and return it."""
+    """Create a key at the service and store logs with it; returns the key."""
     with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
         key: str = client.post("/generate_key").raise_for_status().json()["api_key"]
         for number, start in enumerate(range(0, len(logs), 1000)):
@@ -89,7 +90,7 @@ def store(address: str, logs: Sequence[dict[str, Any]]) -> str:
 
 
 def take(address: str, key: str, file: Path, chromium: Path) -> None:
-    """Open the page as a reader does and take a picture of its upper part."""
+    """Sign in to the page and take a picture of its upper part."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page(viewport={"width": 1200, "height": 860}, locale="en-GB", timezone_id="UTC")
@@ -97,20 +98,20 @@ def take(address: str, key: str, file: Path, chromium: Path) -> None:
         page.get_by_label("API key").fill(key)
         page.get_by_role("button", name="Open").click()
         page.locator("#endpoints tbody tr").first.wait_for()
-        page.wait_for_timeout(400)  # transitions
+        page.wait_for_timeout(400)  # until transitions have ended
         file.parent.mkdir(exist_ok=True)
         page.screenshot(path=file)
         browser.close()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve, store, take the picture. Returns the exit code."""
+    """Serve, store, and take the picture; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m local.tools.screenshot", description=__doc__)
     parser.add_argument("file", nargs="?", type=Path, default=FILE, help="(default: docs/dashboard.png)")
     parser.add_argument("--chromium", type=Path, default=CHROMIUM, help="(default: %(default)s)")
     options = parser.parse_args(arguments)
     started = time.monotonic()
-    with service("127.0.0.1", 0, None, None, TEMPLATE) as address:
+    with service(read(TEMPLATE)) as address:
         key = store(address, list(shop_traffic(datetime.now(UTC))))
         take(address, key, options.file, options.chromium)
     print(f"{options.file} taken in {time.monotonic() - started:.1f} s")

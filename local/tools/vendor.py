@@ -1,6 +1,6 @@
-"""`python -m local.tools.vendor`: bring what the web page takes from npm, pinned by package-lock.json, beside the page.
+"""`python -m local.tools.vendor`: copies the web page's packages from npm, as pinned, beside the page.
 
-Without npm the page still shows every number in tables, and /docs a plain list of operations: this says so and goes on.
+Without npm the page shows tables without a chart, and /docs a plain list of operations.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ FILES = {
     "swagger-ui.license.txt": "swagger-ui-dist/LICENSE",
     "swagger-ui.notices.txt": "swagger-ui-dist/swagger-ui-bundle.js.LICENSE.txt",
 }
-"""Name beside the page → file below node_modules. Names are unique: the page asks for them in one flat folder."""
+"""File name beside the page: path below node_modules. The names are unique, because the page has one flat folder."""
 
 
 class VendorError(Exception):
-    """npm is not there, or did not do it; one sentence."""
+    """npm is missing or failed; one sentence."""
 
 
 def install(root: Path) -> None:
@@ -60,9 +60,9 @@ def copy(modules: Path, vendor: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Bring the files. Returns 0 also without them, unless `--strict`: the page does without."""
+    """Copy the files; returns the exit code, which is 0 also without them unless `--strict` is given."""
     parser = argparse.ArgumentParser(prog="python -m local.tools.vendor", description=__doc__)
-    parser.add_argument("--strict", action="store_true", help="fail when the files can not be brought")
+    parser.add_argument("--strict", action="store_true", help="fail when the files cannot be copied")
     options = parser.parse_args(arguments)
     try:
         install(ROOT)

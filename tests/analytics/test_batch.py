@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.batch import Batch
-from analytics.schema import Log
+from analytics.schema import TEXTS, Log
 from tests.analytics import strategies
 from tests.conftest import NOON
 
@@ -29,14 +29,12 @@ def rows(batch: Batch) -> Logs:
     return [
         {
             "created_at": batch.times[at],
-            "method": batch.cells[batch.cell_ids[at]][0],
-            "endpoint": batch.cells[batch.cell_ids[at]][1],
-            "status_code": batch.cells[batch.cell_ids[at]][2],
+            "method": batch.series[batch.series_ids[at]][0],
+            "endpoint": batch.series[batch.series_ids[at]][1],
+            "status_code": batch.series[batch.series_ids[at]][2],
             "process_time": batch.durations[at] / 1000,
-            "ip": batch.addresses and batch.addresses.at(at),
-            "consumer": batch.consumers and batch.consumers.at(at),
-            "user_agent": batch.user_agents and batch.user_agents.at(at),
-            "path": batch.paths and batch.paths.at(at),
+            **dict.fromkeys(TEXTS),
+            **{name: column.at(at) for name, column in batch.texts.items()},
             "weight": batch.weights[at] if batch.weights else 1,
         }
         for at in range(len(batch))
@@ -98,6 +96,6 @@ def test_a_part_of_a_batch_can_be_made_as_small_as_its_logs(logs: Logs) -> None:
     part = batch_of(logs).take(range(len(logs) // 2))
     compact = part.compact()
     assert rows(compact) == rows(part)
-    assert set(compact.cell_ids) == set(range(len(compact.cells)))
-    for column in (compact.addresses, compact.consumers):
-        assert column is None or set(column.ids) == set(range(len(column.values)))
+    assert set(compact.series_ids) == set(range(len(compact.series)))
+    for column in compact.texts.values():
+        assert set(column.ids) == set(range(len(column.values)))

@@ -10,6 +10,7 @@ from bench.load import Account, missing_and_double
 from bench.soak import main
 
 
+@pytest.mark.long
 def test_a_short_soak_with_a_kill(capsys: pytest.CaptureFixture[str]) -> None:
     """Everything runs, is killed once, comes back, and adds up; the figures are printed."""
     assert main(["--minutes", "0.05", "--rate", "20", "--kill-every", "1.5"]) == 0

@@ -77,7 +77,7 @@ class Collector(ThreadingHTTPServer):
     def __init__(self, port: int, file: Path) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.lock = threading.Lock()
-        self.behaviour: list[str] = []
+        self.behavior: list[str] = []
         self.rules = Rules()
         self.file = file
         stored = file.read_text().splitlines() if file.exists() else []
@@ -106,7 +106,7 @@ class Handler(BaseHTTPRequestHandler):
         length = int(self.headers["content-length"])
         body = json.loads(self.rfile.read(length))
         if self.path == "/behave":
-            self.server.behaviour[:] = body
+            self.server.behavior[:] = body
             self.answer(200, {})
             return
         if self.path == "/rules":
@@ -120,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(401, {"detail": "Missing or invalid API key"})
             return
         with self.server.lock:
-            word = self.server.behaviour.pop(0) if self.server.behaviour else "ok"
+            word = self.server.behavior.pop(0) if self.server.behavior else "ok"
         what, _, value = word.partition(":")
         if what == "cut":
             self.cut()

@@ -147,7 +147,7 @@ def check(way: str, folder: Path) -> list[str]:
     else:
         app.middleware("http")(create_tracking_middleware(sink=sink))
 
-    # Starlette 0.33 learnt that `path` has the root path in it, as ASGI wants.
+    # Starlette 0.33 learned that `path` has the root path in it, as ASGI wants.
     in_path = "/proxied" if tuple(map(int, starlette.__version__.split(".")[:2])) >= (0, 33) else ""
 
     async def all_of_them() -> None:

@@ -85,7 +85,7 @@ def test_all_is_well(driven: Driven, collector: CollectorProcess) -> None:
     ],
     ids="-".join,
 )
-def test_misbehaviour(words: list[str], driven: Driven, collector: CollectorProcess) -> None:
+def test_misbehavior(words: list[str], driven: Driven, collector: CollectorProcess) -> None:
     """Refusals, cut connections, lost answers and slowness cost neither a log nor a double."""
     collector.behave(*words)
     driven.ask(60, pause=0.005)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from tests.contract.targets import Client
 
 TARGETS = [
-    pytest.param("applications"),
-    pytest.param("gateway"),
-    pytest.param("emulator", marks=pytest.mark.container),
-    pytest.param("containers", marks=pytest.mark.container),
+    pytest.param(targets.applications, id="applications"),
+    pytest.param(targets.gateway, id="gateway"),
+    pytest.param(targets.emulator, id="emulator", marks=pytest.mark.container),
+    pytest.param(targets.containers, id="containers", marks=pytest.mark.container),
 ]
 
 
@@ -48,8 +48,8 @@ class Api:
 @pytest.fixture(scope="session", params=TARGETS)
 def target(request: pytest.FixtureRequest) -> Iterator[tuple[str, Client]]:
     """A running target, by its name; skips with the reason where it cannot be had."""
-    with getattr(targets, request.param)() as client:
-        yield request.param, client
+    with request.param() as client:
+        yield request.param.__name__, client
 
 
 @pytest.fixture

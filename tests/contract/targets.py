@@ -26,10 +26,10 @@ from functions.dashboard.app import create_app as create_dashboard
 from functions.ingest.app import create_app as create_ingest
 from functions.keys.app import create_app as create_keys
 from local import template
+from local.environment import MADE_UP
 from local.gateway.event import Request, to_event, to_response
 from local.gateway.routes import Routes
 from local.ports import free_port
-from local.service import MADE_UP
 from local.tools import interpreter
 from local.tools.build import BUILT, LAYER, ROOT, host_architecture
 from local.tools.image import ImageError, ensure_engine, runtime_client

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from local.demo.demo import sample_app
+from local.demo.demonstration import sample_app
 from local.demo.traffic import plan, send
 from tests.contract.conftest import TARGETS, Api
 

@@ -18,7 +18,7 @@ from functions.dashboard.app import create_app as create_dashboard
 from functions.dashboard.app import fold_on_schedule
 from functions.ingest.app import create_app as create_ingest
 from functions.keys.app import create_app as create_keys
-from local.template import _Loader
+from local.cloudformation import Loader
 from tests.conftest import SETTINGS, Clock, create_tables
 from tests.functions.wire import batch, log
 from tests.support.engines import ROOT
@@ -47,7 +47,7 @@ def needed(operation: str, parameters: dict[str, Any]) -> set[Call]:
 
 def allowed(function: str) -> set[Call]:
     """What the template lets a function do with the tables."""
-    template: Any = yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)  # noqa: S506 - a SafeLoader
+    template: Any = yaml.load((ROOT / "template.yaml").read_text(), Loader=Loader)  # noqa: S506 - a SafeLoader
     found: set[Call] = set()
     for policy in template["Resources"][function]["Properties"]["Policies"]:
         for statement in policy["Statement"]:

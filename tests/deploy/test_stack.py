@@ -229,7 +229,10 @@ def test_another_site_is_let_in_and_a_domain_added_by_parameters() -> None:
     (mapping,) = resources(stack, "AWS::ApiGatewayV2::ApiMapping").values()
     assert (domain["Condition"], mapping["Condition"]) == ("HasDomainName", "HasDomainName")
     assert mapping["Properties"]["Stage"] == {"Ref": "HttpApiApiGatewayDefaultStage"}
-    for name in ("AllowedOrigin", "DomainName", "CertificateArn"):
+    condition, path, otherwise = mapping["Properties"]["ApiMappingKey"]["Fn::If"]
+    assert stack["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "BasePath"}, ""]}]}
+    assert (path, otherwise) == ({"Ref": "BasePath"}, {"Ref": "AWS::NoValue"})
+    for name in ("AllowedOrigin", "DomainName", "CertificateArn", "BasePath"):
         assert stack["Parameters"][name]["Default"] == ""
 
 

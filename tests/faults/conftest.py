@@ -1,4 +1,4 @@
-"""The service over a database that a storm is before, served by the local gateway to callers outside."""
+"""The service behind the local gateway, with a proxy before its database that injects faults."""
 
 from __future__ import annotations
 
@@ -28,26 +28,29 @@ from functions.keys.app import create_app as create_keys
 from local.database.dynamodb import DatabaseServer
 from local.database.dynoxide import NotHere, dynoxide
 from local.database.tables import create_missing
-from local.gateway.server import Gateway
+from local.gateway.http_api import Gateway
 from local.ports import listen, url
-from tests.conftest import SETTINGS
+from tests.conftest import SETTINGS, partly_long
 from tests.support.engines import STACK
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from local.gateway.server import Handler
+    from local.gateway.http_api import Handler
 
-READ_S = 0.25  # s that an answer of the database is waited for here, so that a storm of time-outs is a short one
+READ_S = 0.25  # s that the service waits for the database here: a storm of time-outs is then a short one
 
 
 @dataclass
-class World:
-    """A service under a storm. The clock of the service is `ahead` of the one on the wall, in seconds."""
+class StormyService:
+    """A service behind the local gateway, with a storm between it and its database.
+
+    Its clock is `ahead` of the machine's, in seconds.
+    """
 
     storm: Storm
     database: DynamoDBClient
-    """The database itself, without the storm."""
+    """A client of the database that does not pass through the storm."""
     url: str = ""
     ahead: float = 0.0
     callers: list[Caller | Shop] = field(default_factory=list)
@@ -58,32 +61,32 @@ class World:
         return time.time_ns() // 1000 + round(self.ahead * 1e6)
 
     def meet(self, *coming: Met, operation: str = "") -> None:
-        """The next requests, of an operation if one is named, meet these; then all is calm."""
+        """Let the next database requests, of one operation if it is named, meet these faults; later ones pass."""
         self.storm.plan = InTurn(*coming, operation=operation)
 
     def caller(self, key: str | None = None) -> Caller:
-        """Somebody with this key, or a new one, and an account of what they do."""
+        """A caller with this key, or a new one, who keeps an account of what was sent and answered."""
         key = key or str(self.ask("POST", "/generate_key").json()["api_key"])
         caller = Caller(self.url, key, Account())
         self.callers.append(caller)
         return caller
 
     def ask(self, method: str, path: str, key: str | None = None, **options: Any) -> httpx.Response:
-        """One answer, whatever it is."""
+        """The answer to one request, whatever its status."""
         headers = {"X-API-Key": key} if key else {}
         return httpx.request(method, self.url + path, headers=headers, trust_env=False, timeout=30, **options)
 
     def items(self, table: str) -> list[dict[str, Any]]:
-        """All items of a table."""
+        """All items of a table, read past the storm."""
         pages = self.database.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
         return [item for page in pages for item in page["Items"]]
 
 
-@pytest.fixture(params=["moto", "dynoxide"])
-def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """The three functions behind the gateway, over each database at hand; calm until told otherwise.
+@pytest.fixture(params=partly_long(["moto", "dynoxide"]))
+def stormy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[StormyService]:
+    """The three functions behind the gateway, over each database; no faults until a test asks for them.
 
-    Each run of the schedule folds, however short ago another did.
+    Each run of the schedule folds, even when the last one was a moment ago.
     """
     monkeypatch.setattr(fold, "DUE_US", 0)
     with ExitStack() as running:
@@ -101,7 +104,7 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
             monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", address)
             clients.append(connect(read_timeout=READ_S if address == storm.url else 10))
             running.callback(clients[-1].close)
-        made = World(storm, clients[0])
+        made = StormyService(storm, clients[0])
         stormy = clients[1]
         made.service = Service(
             SETTINGS, KeyTable(stormy, SETTINGS.keys_table), LogTable(stormy, SETTINGS.logs_table), made.now

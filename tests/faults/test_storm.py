@@ -15,7 +15,7 @@ from bench.load import Caller, Shop, every, missing_and_double, running
 from bench.storm import Chance, Fault
 from functions.dashboard.app import fold_on_schedule
 from tests.conftest import SETTINGS
-from tests.faults.conftest import World
+from tests.faults.conftest import StormyService
 
 STORM_S, LONGEST_S = 5, 60  # a busy machine gets more time to meet every fault
 ROUTES = ("POST /track", "POST /track/batch", "GET /dashboard")
@@ -33,30 +33,30 @@ SHARES = {
 DEAD = {Fault.throttled: 0.4, Fault.lost: 0.3, Fault.cut: 0.2}
 
 
-def rollups(world: World) -> list[str]:
+def rollups(stormy: StormyService) -> list[str]:
     """The sort keys of the rollups that are stored."""
-    sort_keys = [item["timestamp"]["S"] for item in world.items(SETTINGS.logs_table)]
+    sort_keys = [item["timestamp"]["S"] for item in stormy.items(SETTINGS.logs_table)]
     return [sort_key for sort_key in sort_keys if sort_key.startswith("R#")]
 
 
-def test_nothing_acknowledged_is_lost_and_nothing_is_double(world: World) -> None:
+def test_nothing_acknowledged_is_lost_and_nothing_is_double(stormy: StormyService) -> None:
     """Batches sent again, single logs, the middleware, readers and the scheduled fold, through a storm and after it."""
-    writer = world.caller()
+    writer = stormy.caller()
     key: Any = writer.key
     account = writer.account
-    single, reader, pages = (Caller(world.url, key, account) for _ in range(3))
-    world.callers += [single, reader, pages]
-    shop_reader = world.caller()
-    shop = Shop(world.url, shop_reader.key, flush_seconds=0.2)
-    world.callers.append(shop)
+    single, reader, pages = (Caller(stormy.url, key, account) for _ in range(3))
+    stormy.callers += [single, reader, pages]
+    shop_reader = stormy.caller()
+    shop = Shop(stormy.url, shop_reader.key, flush_seconds=0.2)
+    stormy.callers.append(shop)
     folds: Counter[bool] = Counter()
 
     def fold(_: int) -> None:
-        assert world.service
+        assert stormy.service
         # So that what is three seconds old is stored in rollups, as in a long storm; no write takes two here.
-        world.ahead += 10
+        stormy.ahead += 10
         try:
-            fold_on_schedule(world.service)
+            fold_on_schedule(stormy.service)
         except Unavailable:
             folds[False] += 1
         else:
@@ -66,14 +66,14 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_double(world: World) -> Non
         """There was something to survive: every fault, refused and good answers of each kind, and stored rollups."""
         answers = account.answers
         return (
-            set(world.storm.seen) >= set(SHARES) - {Fault.part} | {None}
+            set(stormy.storm.seen) >= set(SHARES) - {Fault.part} | {None}
             and all(answers[route, 503] and answers[route, 200] > 5 for route in ROUTES)
-            and bool(folds[True] and rollups(world))
+            and bool(folds[True] and rollups(stormy))
         )
 
     writer.send_batch(250, "before", threading.Event())
-    world.ahead += 61  # old enough to be stored by the first fold that gets through
-    world.storm.plan = Chance(SHARES)
+    stormy.ahead += 61  # old enough to be stored by the first fold that gets through
+    stormy.storm.plan = Chance(SHARES)
     with running(
         lambda stop: shop.run(40, stop),
         lambda stop: every(0.05, lambda n: writer.send_batch(10, f"batch{n}", stop), stop),
@@ -86,7 +86,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_double(world: World) -> Non
         end = time.monotonic() + LONGEST_S
         while not is_enough() and time.monotonic() < end:
             time.sleep(0.5)
-    world.storm.calm()
+    stormy.storm.calm()
 
     first = reader.blocks()  # the first quiet request is served
     assert shop.flush(20)
@@ -100,14 +100,14 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_double(world: World) -> Non
     assert shop_reader.blocks()["summary"]["total_requests"] == len(shop.made)
     assert shop_reader.blocks()["delivery"]["dropped"] == {}
     assert account.wrong + shop_reader.account.wrong == []
-    assert is_enough(), (world.storm.seen, account.answers, folds, rollups(world))
+    assert is_enough(), (stormy.storm.seen, account.answers, folds, rollups(stormy))
 
 
-def test_a_single_log_is_never_double(world: World) -> None:
+def test_a_single_log_is_never_double(stormy: StormyService) -> None:
     """A put whose answer got lost is tried again by the SDK: the same item. After a 503 the log may be there too."""
-    caller = world.caller()
+    caller = stormy.caller()
     for number, faults in enumerate(([Fault.lost], [Fault.late], [Fault.cut], [Fault.lost, Fault.lost])):
-        world.meet(*faults, operation="PutItem")
+        stormy.meet(*faults, operation="PutItem")
         caller.send_one(f"single{number}")
     time.sleep(1)  # what is late comes late
     answers = {status: count for (_, status), count in caller.account.answers.items()}
@@ -115,12 +115,12 @@ def test_a_single_log_is_never_double(world: World) -> None:
     assert sorted(caller.read_logs()) == [f"/single{number}" for number in range(4)]
 
 
-def test_a_batch_sent_again_is_stored_once(world: World) -> None:
+def test_a_batch_sent_again_is_stored_once(stormy: StormyService) -> None:
     """Whatever became of the first try, the second says that the logs are accepted, and they are there once."""
-    caller = world.caller()
+    caller = stormy.caller()
     account = caller.account
     for fault in (Fault.lost, Fault.late, Fault.cut, Fault.silent, Fault.conflict):
-        world.meet(fault, fault, operation="TransactWriteItems")
+        stormy.meet(fault, fault, operation="TransactWriteItems")
         caller.send_batch(5, fault.name, threading.Event())
     time.sleep(1)  # what is late comes late
     assert account.wrong == []
@@ -130,42 +130,42 @@ def test_a_batch_sent_again_is_stored_once(world: World) -> None:
     assert caller.blocks()["summary"]["total_requests"] == 25
 
 
-def test_a_dashboard_needs_no_write(world: World) -> None:
+def test_a_dashboard_needs_no_write(stormy: StormyService) -> None:
     """A table too busy to store a summary does not keep its owner from the answer; the schedule says what it left."""
-    caller = world.caller()
-    assert world.service
+    caller = stormy.caller()
+    assert stormy.service
     caller.send_batch(250, "batch", threading.Event())
-    world.ahead += 61
+    stormy.ahead += 61
 
     for operation in ("PutItem", "Query"):
-        world.meet(*[Fault.throttled] * 4, operation=operation)
-        done = fold_on_schedule(world.service)
-        assert (done["folded"], done["left"], rollups(world)) == (0, 1, [])
-    world.meet(*[Fault.throttled] * 4, operation="PutItem")
+        stormy.meet(*[Fault.throttled] * 4, operation=operation)
+        done = fold_on_schedule(stormy.service)
+        assert (done["folded"], done["left"], rollups(stormy)) == (0, 1, [])
+    stormy.meet(*[Fault.throttled] * 4, operation="PutItem")
     assert caller.blocks()["summary"]["total_requests"] == 250
-    assert rollups(world) == []
-    world.storm.calm()
+    assert rollups(stormy) == []
+    stormy.storm.calm()
     assert caller.blocks()["summary"]["total_requests"] == 250
-    assert len(rollups(world)) == 1
-    assert fold_on_schedule(world.service) == {"folded": 1, "left": 0, "oldest_age": 0}
+    assert len(rollups(stormy)) == 1
+    assert fold_on_schedule(stormy.service) == {"folded": 1, "left": 0, "oldest_age": 0}
 
 
-def test_a_good_key_is_never_unknown(world: World) -> None:
+def test_a_good_key_is_never_unknown(stormy: StormyService) -> None:
     """An answer that was cut short is no answer: the key's record is not in it, but the key is good."""
-    key = world.caller().key
-    world.meet(Fault.cut, operation="GetItem")
-    answer = world.ask("GET", "/keys", key)
+    key = stormy.caller().key
+    stormy.meet(Fault.cut, operation="GetItem")
+    answer = stormy.ask("GET", "/keys", key)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
-    assert world.ask("GET", "/keys", key).status_code == 200
+    assert stormy.ask("GET", "/keys", key).status_code == 200
 
 
-def test_keys_are_made_replaced_and_revoked_in_a_storm(world: World) -> None:
+def test_keys_are_made_replaced_and_revoked_in_a_storm(stormy: StormyService) -> None:
     """Every key that was shown works, every one that was revoked does not, and nobody is locked out."""
-    owner = world.caller().key
+    owner = stormy.caller().key
     good, gone, said = {owner}, set[str](), Counter[int]()
 
     def manage(number: int) -> None:
-        made = world.ask("POST", "/generate_key", owner, json={"scope": ("full", "write")[number % 2]})
+        made = stormy.ask("POST", "/generate_key", owner, json={"scope": ("full", "write")[number % 2]})
         said[made.status_code] += 1
         if made.status_code != 201:
             return
@@ -173,93 +173,93 @@ def test_keys_are_made_replaced_and_revoked_in_a_storm(world: World) -> None:
         if number % 3 == 0:
             good.add(key)
         elif number % 3 == 1:
-            replaced = world.ask("POST", "/rotate_key", owner, json={"key_id": key_id, "grace_seconds": 0})
+            replaced = stormy.ask("POST", "/rotate_key", owner, json={"key_id": key_id, "grace_seconds": 0})
             said[replaced.status_code] += 1
             if replaced.status_code == 201:
                 good.add(replaced.json()["api_key"])
                 gone.add(key)
         else:
-            revoked = world.ask("DELETE", f"/key?key_id={key_id}", owner)
+            revoked = stormy.ask("DELETE", f"/key?key_id={key_id}", owner)
             said[revoked.status_code] += 1
             if revoked.status_code == 200:
                 gone.add(key)
 
-    world.storm.plan = Chance(SHARES | {Fault.silent: 0, Fault.late: 0}, seed=3)
+    stormy.storm.plan = Chance(SHARES | {Fault.silent: 0, Fault.late: 0}, seed=3)
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(manage, range(30)))
-    world.storm.calm()
+    stormy.storm.calm()
     assert set(said) <= {200, 201, 503}, said
     assert said[503] > 3 and len(good) > 2 and len(gone) > 2
-    assert len(world.ask("GET", "/keys", owner).json()) >= len(good)
+    assert len(stormy.ask("GET", "/keys", owner).json()) >= len(good)
     for key in good:
-        assert world.ask("POST", "/track", key, json={}).status_code == 422
+        assert stormy.ask("POST", "/track", key, json={}).status_code == 422
     for key in gone:
-        assert world.ask("POST", "/track", key, json={}).status_code == 401
+        assert stormy.ask("POST", "/track", key, json={}).status_code == 401
 
 
-def test_an_erasure_comes_to_its_end(world: World) -> None:
+def test_an_erasure_comes_to_its_end(stormy: StormyService) -> None:
     """Repeated after each 503 and 202, with unprocessed deletions and lost answers: nothing of it is left."""
-    owner = world.caller()
-    other = world.caller()
+    owner = stormy.caller()
+    other = stormy.caller()
     other.send_batch(3, "theirs", threading.Event())
     for number in range(40):
         owner.send_batch(2, f"batch{number}", threading.Event())
     for _ in range(20):
-        assert world.ask("POST", "/generate_key", owner.key).status_code == 201
-    mine = {item["api_key"]["S"] for item in world.items(SETTINGS.logs_table) if "batch7" in str(item["timestamp"])}
+        assert stormy.ask("POST", "/generate_key", owner.key).status_code == 201
+    mine = {item["api_key"]["S"] for item in stormy.items(SETTINGS.logs_table) if "batch7" in str(item["timestamp"])}
     assert len(mine) == 1
-    world.storm.plan = Chance({Fault.part: 0.4, Fault.throttled: 0.1, Fault.lost: 0.05, Fault.cut: 0.05}, seed=5)
+    stormy.storm.plan = Chance({Fault.part: 0.4, Fault.throttled: 0.1, Fault.lost: 0.05, Fault.cut: 0.05}, seed=5)
     said: Counter[int] = Counter()
     while not said[200] + said[401] and said.total() < 60:
-        answer = world.ask("DELETE", "/key?data=true", owner.key)
+        answer = stormy.ask("DELETE", "/key?data=true", owner.key)
         said[answer.status_code] += 1
         if answer.status_code == 202:
-            world.ahead += int(answer.headers["retry-after"])
-    world.storm.calm()
+            stormy.ahead += int(answer.headers["retry-after"])
+    stormy.storm.calm()
     assert set(said) <= {200, 202, 401, 503}, said
     assert said[200] + said[401] == 1, "done; or it was, and that answer got lost"
-    assert world.storm.seen[Fault.part] and said[503]
-    left = str(world.items(SETTINGS.logs_table) + world.items(SETTINGS.keys_table))
+    assert stormy.storm.seen[Fault.part] and said[503]
+    left = str(stormy.items(SETTINGS.logs_table) + stormy.items(SETTINGS.keys_table))
     assert mine.pop() not in left
     assert len(other.read_logs()) == 3
 
 
-def test_an_erasure_counts_once_what_it_deleted(world: World) -> None:
+def test_an_erasure_counts_once_what_it_deleted(stormy: StormyService) -> None:
     """The answer to the second of its notes, the count, gets lost: the SDK writes it again."""
-    owner = world.caller()
+    owner = stormy.caller()
     for number in range(3):
         owner.send_batch(2, f"batch{number}", threading.Event())
-    world.meet(None, Fault.lost, operation="UpdateItem")
-    answer = world.ask("DELETE", "/key?data=true", owner.key)
-    assert (answer.status_code, answer.json()["deleted"], world.storm.seen[Fault.lost]) == (202, 6, 1)
-    assert world.ask("DELETE", "/key?data=true", owner.key).json()["deleted"] == 6
+    stormy.meet(None, Fault.lost, operation="UpdateItem")
+    answer = stormy.ask("DELETE", "/key?data=true", owner.key)
+    assert (answer.status_code, answer.json()["deleted"], stormy.storm.seen[Fault.lost]) == (202, 6, 1)
+    assert stormy.ask("DELETE", "/key?data=true", owner.key).json()["deleted"] == 6
 
 
-def test_a_list_of_keys_is_whole_or_refused(world: World) -> None:
+def test_a_list_of_keys_is_whole_or_refused(stormy: StormyService) -> None:
     """Keys that the database left unprocessed are asked for again; a list that lacks some is never shown."""
-    owner = world.caller()
+    owner = stormy.caller()
     for _ in range(20):
-        assert world.ask("POST", "/generate_key", owner.key).status_code == 201
-    world.meet(Fault.part, Fault.part, operation="BatchGetItem")
-    assert len(world.ask("GET", "/keys", owner.key).json()) == 21
-    world.meet(*[Fault.part] * 9, operation="BatchGetItem")
-    answer = world.ask("GET", "/keys", owner.key)
+        assert stormy.ask("POST", "/generate_key", owner.key).status_code == 201
+    stormy.meet(Fault.part, Fault.part, operation="BatchGetItem")
+    assert len(stormy.ask("GET", "/keys", owner.key).json()) == 21
+    stormy.meet(*[Fault.part] * 9, operation="BatchGetItem")
+    answer = stormy.ask("GET", "/keys", owner.key)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
-    world.storm.calm()
-    assert len(world.ask("GET", "/keys", owner.key).json()) == 21
+    stormy.storm.calm()
+    assert len(stormy.ask("GET", "/keys", owner.key).json()) == 21
 
 
-@pytest.mark.parametrize("world", ["moto"], indirect=True)
-def test_losses_are_counted_when_the_storm_outlasts_the_middleware(world: World) -> None:
+@pytest.mark.parametrize("stormy", ["moto"], indirect=True)
+def test_losses_are_counted_when_the_storm_outlasts_the_middleware(stormy: StormyService) -> None:
     """Made = stored + counted as lost, less what was stored of the unconfirmed; and nothing is stored twice."""
-    reader = world.caller()
+    reader = stormy.caller()
     settings: Any = {"flush_seconds": 0.05, "batch_logs": 10, "buffer_logs": 50, "retry_seconds": 0.5}
-    shop = Shop(world.url, reader.key, **settings)
-    world.callers.append(shop)
-    world.storm.plan = Chance(DEAD)
+    shop = Shop(stormy.url, reader.key, **settings)
+    stormy.callers.append(shop)
+    stormy.storm.plan = Chance(DEAD)
     with running(lambda stop: shop.run(150, stop)):
         time.sleep(2)
-    world.storm.calm()
+    stormy.storm.calm()
     assert shop.flush(20)
     there, blocks = reader.read_logs(), reader.blocks()
     dropped = blocks["delivery"]["dropped"]

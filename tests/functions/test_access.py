@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from analytics.runtime import lambda_handler
-
-import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,19 +12,16 @@ import pytest
 from analytics import api_key
 from analytics.store import KeyTable, LogTable
 from analytics.web import Service
-from functions.dashboard.app import create_app as create_dashboard
-from functions.ingest.app import create_app as create_ingest
-from functions.keys.app import create_app as create_keys
-from local.gateway.event import Request, Response, to_event, to_response
-from local.gateway.routes import Routes
 from tests.conftest import SETTINGS, Clock
-from tests.functions.wire import UNAUTHORIZED, batch, log
+from tests.functions.front import Front, operations
+from tests.functions.wire import UNAUTHORIZED
 from tests.support.engines import STACK
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 TOKEN = "the sign-up token"
+NOT_BEARER = "Missing API key: send it in the X-API-Key header, not as Authorization: Bearer"
 
 # "mistyped": one character wrong, which the checksum shows. "erasing": DELETE /key?data=true has begun with it.
 # "grace": it was rotated, and is good for an hour more.
@@ -52,55 +43,7 @@ DELETE /key                401     401      401      401     401     401     401
 DELETE /key?data=true      401     401      401      401     401     401     202    202  403   403  202   401
 """
 KINDS, *ROWS = [line.split() for line in MATRIX.strip().splitlines()]
-BODIES: dict[str, Any] = {"/track": log(), "/track/batch": batch(log())}
 WITH_KEY = [row[:2] for row in ROWS if "401" in row]
-
-
-APPLICATIONS = {"IngestFunction": create_ingest, "DashboardFunction": create_dashboard, "KeysFunction": create_keys}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the gateway gives back."""
-
-    response: Response
-
-    @property
-    def status(self) -> int:
-        """The status."""
-        return self.response.status
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """By name in lower case."""
-        return dict(self.response.headers)
-
-    def json(self) -> Any:
-        """The body."""
-        return json.loads(self.response.body)
-
-
-class Front:
-    """The functions over a service as the gateway calls them: one instance of each."""
-
-    def __init__(self, service: Service) -> None:
-        self.routes = Routes(STACK.routes)
-        self.handlers = {name: lambda_handler(create, lambda: service) for name, create in APPLICATIONS.items()}
-
-    def call(self, method: str, url: str, headers: dict[str, str], body: Any = None) -> Answer:
-        """The answer to a request with a JSON body, if any."""
-        path, _, query = url.partition("?")
-        match = self.routes.match(method, path)
-        assert match
-        content = b"" if body is None else json.dumps(body).encode()
-        lines = [("Host", "api.example.com"), ("Content-Type", "application/json"), *headers.items()]
-        request = Request(method, path, query, lines, content, "192.0.2.1", "HTTP/1.1")
-        event = to_event(request, match.route.key, match.parameters, "id", datetime.now(UTC))
-        return Answer(to_response(self.handlers[match.route.function](event, None)))
-
-    def right(self, method: str, url: str, headers: dict[str, str]) -> Answer:
-        """The answer to a request that is right but for its credential."""
-        return self.call(method, url, headers, BODIES.get(url))
 
 
 class Credentials:
@@ -144,22 +87,11 @@ def credentials(closed: Service, clock: Clock) -> Credentials:
     return Credentials(closed, clock)
 
 
-@contextmanager
-def operations(client: DynamoDBClient) -> Iterator[Counter[str]]:
-    """The operations asked of DynamoDB meanwhile, by name."""
-    made: Counter[str] = Counter()
-
-    def note(model: Any, **_: Any) -> None:
-        made[model.name] += 1
-
-    client.meta.events.register("before-call.dynamodb", note)
-    yield made
-    client.meta.events.unregister("before-call.dynamodb", note)
-
-
 def test_the_matrix_has_every_route() -> None:
     """One that is added to the template needs a row."""
-    routes = {f"{route.method} {route.path.replace('{name}', 'icon.svg')}" for route in STACK.routes}
+    routes = {
+        f"{route.method} {route.path.replace('{name}', 'icon.svg')}" for route in STACK.routes if route.method != "HEAD"
+    }
     assert {f"{method} {path.partition('?')[0]}" for method, path, *_ in ROWS} == routes
 
 
@@ -171,7 +103,10 @@ def test_who_may_call_what(row: list[str], closed: Service, credentials: Credent
     answers = {kind: front.right(method, path, credentials.headers(kind)) for kind in KINDS}
     assert {kind: str(answer.status) for kind, answer in answers.items()} == dict(zip(KINDS, expected, strict=True))
     if path == "/generate_key":
-        assert answers.pop("none").json() == {"detail": "Missing or invalid sign-up token"}
+        detail = "Missing or invalid sign-up token: send it as Authorization: Bearer"
+        assert answers.pop("none").json() == {"detail": detail}
+    elif "401" in row:
+        assert answers.pop("token").json() == {"detail": NOT_BEARER}
     refused = [answer for answer in answers.values() if answer.status == 401]
     assert all(answer == refused[0] for answer in refused)
     for answer in refused:
@@ -180,6 +115,17 @@ def test_who_may_call_what(row: list[str], closed: Service, credentials: Credent
     for kind, answer in answers.items():
         if answer.status == 403:
             assert answer.json() == {"detail": f"This key has the scope {kind}, which does not allow this"}
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row[0] == "GET"], ids=lambda row: row[1])
+def test_head_is_answered_as_get_is(row: list[str], closed: Service, credentials: Credentials) -> None:
+    """To whoever asks: the same status and headers, and no body."""
+    _, path, *expected = row
+    front = Front(closed)
+    for kind, status in zip(KINDS, expected, strict=True):
+        head, get = (front.right(method, path, credentials.headers(kind)) for method in ("HEAD", "GET"))
+        assert (kind, str(head.status), head.response.body) == (kind, status, b"")
+        assert head.headers == get.headers
 
 
 @pytest.mark.parametrize(("method", "path"), WITH_KEY, ids=" ".join)

@@ -27,7 +27,14 @@ NO_SUMMARY = {
     "p95": None,
     "p99": None,
 }
-EXACT = {"percentiles": 0.01, "unique_ips": 0.0, "top_ips_low_by_at_most": 0}
+EXACT = {
+    "percentiles": 0.01,
+    "unique_ips": 0.0,
+    "top_ips_low_by_at_most": 0,
+    "endpoints_low_by_at_most": 0,
+    "consumers_low_by_at_most": 0,
+    "requests_low_by_at_most": 0,
+}
 EMPTY = {
     "summary": NO_SUMMARY,
     "method_usage": {},
@@ -110,6 +117,7 @@ def test_every_block_of_a_small_dashboard(api: Api) -> None:
         "endpoint_stats": [
             {
                 "endpoint": "/books/{id}",
+                "is_other": False,
                 "requests": 3,
                 "avg_time": 20.0,
                 "errors_count": 1,
@@ -119,6 +127,7 @@ def test_every_block_of_a_small_dashboard(api: Api) -> None:
             },
             {
                 "endpoint": "/orders",
+                "is_other": False,
                 "requests": 2,
                 "avg_time": 200.0,
                 "errors_count": 1,
@@ -126,7 +135,16 @@ def test_every_block_of_a_small_dashboard(api: Api) -> None:
                 "p95": 200.0,
                 "p99": 200.0,
             },
-            {"endpoint": "/", "requests": 1, "avg_time": 0.0, "errors_count": 0, "p50": 0.0, "p95": 0.0, "p99": 0.0},
+            {
+                "endpoint": "/",
+                "is_other": False,
+                "requests": 1,
+                "avg_time": 0.0,
+                "errors_count": 0,
+                "p50": 0.0,
+                "p95": 0.0,
+                "p99": 0.0,
+            },
         ],
         "status_codes": {"200": 2, "201": 1, "304": 1, "404": 1, "500": 1},
         "top_ips": [
@@ -135,8 +153,8 @@ def test_every_block_of_a_small_dashboard(api: Api) -> None:
             {"ip": "2001:db8::1", "requests": 1},
         ],
         "top_consumers": [
-            {"consumer": "acme", "requests": 2, "errors_count": 1},
-            {"consumer": "bolt", "requests": 1, "errors_count": 0},
+            {"consumer": "acme", "is_other": False, "requests": 2, "errors_count": 1},
+            {"consumer": "bolt", "is_other": False, "requests": 1, "errors_count": 0},
         ],
         "time_series": [
             point("2025-11-22", 2, ms=20.0) | {"p50": near(10), "p95": near(30), "p99": near(30)},
@@ -195,7 +213,7 @@ def test_a_log_counts_for_as_many_requests_as_it_weighs(api: Api) -> None:
     assert blocks["method_usage"] == {"GET": 4}
     assert blocks["status_codes"] == {"200": 3, "500": 1}
     assert blocks["top_ips"] == [{"ip": "192.0.2.1", "requests": 3}, {"ip": "192.0.2.2", "requests": 1}]
-    assert blocks["top_consumers"] == [{"consumer": "acme", "requests": 4, "errors_count": 1}]
+    assert blocks["top_consumers"] == [{"consumer": "acme", "is_other": False, "requests": 4, "errors_count": 1}]
     assert [each["requests"] for each in blocks["endpoint_stats"] + blocks["time_series"]] == [4, 4]
     assert blocks["delivery"]["accepted"] == 4
 

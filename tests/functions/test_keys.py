@@ -351,7 +351,6 @@ def test_a_stream_has_a_hundred_keys_at_most(api: Api, clock: Clock) -> None:
     answer = api.post("/generate_key", json={"scope": "read"})
     detail = "There are 100 keys to this data already: revoke one that is not used any more"
     assert (answer.status_code, answer.json()) == (409, {"detail": detail})
-    assert api.post("/rotate_key").status_code == 409
     delete(api, f"?key_id={made[0]['key_id']}")
     api.post("/rotate_key", json={"key_id": made[1]["key_id"], "grace_seconds": 5})
     assert api.post("/generate_key").status_code == 409
@@ -360,28 +359,121 @@ def test_a_stream_has_a_hundred_keys_at_most(api: Api, clock: Clock) -> None:
     assert len(api.get("/keys").json()) == 100
 
 
+@pytest.mark.parametrize("grace", [0, 60])
+def test_a_key_is_replaced_where_there_are_a_hundred(api: Api, clock: Clock, grace: int) -> None:
+    """The new one takes the place of the old one, which has its grace; then there are a hundred again, and no room."""
+    made = [add(api, "write") for _ in range(99)]
+    clock.advance(1)
+    other = api.post("/rotate_key", json={"key_id": made[7]["key_id"], "grace_seconds": grace})
+    own = api.post("/rotate_key", json={"grace_seconds": grace})
+    assert (other.status_code, own.status_code) == (201, 201)
+    assert len(api.get("/keys", headers={"X-API-Key": own.json()["api_key"]}).json()) == (102 if grace else 100)
+    old, new = ({"X-API-Key": each["api_key"]} for each in (made[7], other.json()))
+    assert api.post("/track", json=log(), headers=new).status_code == 200
+    assert api.post("/track", json=log(), headers=old).status_code == (200 if grace else 401)
+    api.key = own.json()["api_key"]
+    clock.advance(60)
+    assert api.post("/track", json=log(), headers=old).status_code == 401
+    assert len(api.get("/keys").json()) == 100
+    assert api.post("/generate_key", json={"scope": "read"}).status_code == 409
+    assert api.post("/rotate_key").status_code == 201
+
+
+def test_every_one_of_a_hundred_keys_can_be_replaced_at_once(api: Api, service: Service, clock: Clock) -> None:
+    """In the grace of them all there are twice as many keys, and no more; revoking and erasing find every one."""
+    clock.advance(1)
+    for _ in range(99):
+        add(api, "write")
+    replaced = [each["key_id"] for each in api.get("/keys").json()]
+    rotated = [api.post("/rotate_key", json={"key_id": key_id, "grace_seconds": 60}).json() for key_id in replaced]
+    assert {each["key_id"] for each in api.get("/keys").json()} == {*replaced, *(each["key_id"] for each in rotated)}
+    answer = api.post("/rotate_key", json={"key_id": rotated[50]["key_id"]})
+    detail = "There are 200 keys to this data already: revoke one that is not used any more"
+    assert (answer.status_code, answer.json()) == (409, {"detail": detail})
+    assert delete(api, f"?key_id={replaced[60]}").status_code == 200
+    assert api.post("/rotate_key", json={"key_id": rotated[50]["key_id"]}).status_code == 201
+    clock.advance(60)
+    api.key = rotated[0]["api_key"]
+    assert api.post("/rotate_key", json={"key_id": rotated[51]["key_id"]}).status_code == 201
+    assert len(api.get("/keys").json()) == 102
+    (stream,) = service.keys.streams()
+    assert len(service.keys.stream_item(stream)["hashes"]["SS"]) == 102  # those that have expired are gone
+    assert delete(api, "?data=true").status_code == 202
+    assert [record.erasing for record in service.keys.of(stream)] == [True]
+
+
 def test_sign_up_may_ask_for_a_token(service: Service, dynamodb: DynamoDBClient) -> None:
     """Where the service has one, 401 names the scheme without it, and nothing is stored."""
     closed = replace(service, settings=replace(service.settings, signup_token="a ✓ token"))
     token = "Bearer a ✓ token".encode()
-    wrong: tuple[Any, ...] = (None, b"", b"Bearer", b"Bearer ", b"a token", token[:-1], token + b"s", token.lower())
-    for sent in (*wrong, b"Basic " + token[7:]):
+    wrong: tuple[Any, ...] = (None, b"", b"Bearer", b"Bearer ", b"a token", token[:-1], token + b"s", token.upper())
+    for sent in (*wrong, b"Basic " + token[7:], b"Bearer" + token[7:], b"Bearer a ? token"):
         answer = generate(closed, headers={} if sent is None else {"Authorization": sent})
-        assert (answer.status_code, answer.json()) == (401, {"detail": "Missing or invalid sign-up token"})
+        detail = "Missing or invalid sign-up token: send it as Authorization: Bearer"
+        assert (answer.status_code, answer.json()) == (401, {"detail": detail})
         assert answer.headers["www-authenticate"] == "Bearer"
     assert items(dynamodb) == []
 
 
-@pytest.mark.parametrize("token", ["a token", "~!@#$%^&*()", "tök"])
-def test_the_right_token_opens_sign_up(service: Service, token: str) -> None:
-    """Whatever it is made of, as it goes over the wire in UTF-8."""
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER  "])
+@pytest.mark.parametrize("token", ["a token", "~!@#$%^&*()", "tök", "naïve ✓ 鍵", "Bearer"])
+def test_the_right_token_opens_sign_up(service: Service, token: str, scheme: str) -> None:
+    """Whatever it is made of, as clients and gateways send it: in UTF-8, in Latin-1, in UTF-8 taken for Latin-1."""
     closed = replace(service, settings=replace(service.settings, signup_token=token))
-    assert generate(closed, headers={"Authorization": f"Bearer {token}".encode()}).status_code == 201
+    sent = f"{scheme}{token}"
+    spellings = {sent.encode(), sent.encode().decode("latin-1").encode()}
+    if sent.encode("latin-1", "replace").decode("latin-1") == sent:
+        spellings.add(sent.encode("latin-1"))
+    for each in spellings:
+        assert generate(closed, headers={"Authorization": each}).status_code == 201
 
 
-def test_an_open_service_ignores_a_token(service: Service) -> None:
+@pytest.mark.parametrize("sent", ["Bearer whatever", "Basic dXNlcjpwYXNz", "bearer aak_", ""])
+def test_an_open_service_ignores_a_token(service: Service, sent: str) -> None:
     """Locally anybody may sign up."""
-    assert generate(service, headers={"Authorization": "Bearer whatever"}).status_code == 201
+    assert generate(service, headers={"Authorization": sent}).status_code == 201
+
+
+@pytest.mark.parametrize("token", [None, "token"])
+def test_a_key_in_the_place_of_the_token_is_no_sign_up(
+    api: Api, service: Service, dynamodb: DynamoDBClient, token: str | None
+) -> None:
+    """Who sends an API key as a bearer means its data, and is told the right header."""
+    before = items(dynamodb)
+    closed = replace(service, settings=replace(service.settings, signup_token=token))
+    answer = generate(closed, headers={"Authorization": f"bearer {api.key}"})
+    detail = "An API key must come in the X-API-Key header, not as Authorization: Bearer"
+    assert (answer.status_code, answer.json()) == (401, {"detail": detail})
+    assert items(dynamodb) == before
+
+
+def test_a_token_may_look_like_a_key(service: Service) -> None:
+    """Where the operator made the sign-up token so, it is the token."""
+    token = api_key.generate()
+    closed = replace(service, settings=replace(service.settings, signup_token=token))
+    assert generate(closed, headers={"Authorization": f"Bearer {token}"}).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("sent", "where"),
+    [
+        ("Bearer {}", "as Authorization: Bearer"),
+        ("bearer {}", "as Authorization: Bearer"),
+        ("ApiKey {}", "in the Authorization header"),
+        ("{}", "in the Authorization header"),
+    ],
+)
+def test_a_key_in_the_wrong_header_is_told_the_right_one(api: Api, sent: str, where: str) -> None:
+    """On every kind of route; with X-API-Key beside it another credential means nothing."""
+    authorization = {"Authorization": sent.format(api.key)}
+    for method, path in (("GET", "/raw_logs"), ("POST", "/track"), ("GET", "/keys"), ("DELETE", "/key")):
+        answer = api.request(method, path, headers=authorization)
+        detail = f"Missing API key: send it in the X-API-Key header, not {where}"
+        assert (answer.status_code, answer.json()) == (401, {"detail": detail})
+        assert answer.headers["www-authenticate"] == "ApiKey"
+    assert api.get("/raw_logs", headers=authorization).status_code == 200
+    wrong = api.request("GET", "/raw_logs", headers=authorization | {"X-API-Key": api_key.generate()})
+    assert (wrong.status_code, wrong.json()) == (401, UNAUTHORIZED)
 
 
 def test_a_mistake_of_ours_shows_nothing_of_our_inside(service: Service) -> None:
@@ -398,7 +490,7 @@ def test_a_deleted_key_stops_working_within_thirty_seconds(api: Api, dynamodb: D
     assert api.get("/dashboard").status_code == 200
     clock.advance(0.001)
     answer = api.get("/dashboard")
-    assert (answer.status_code, answer.json()) == (401, {"detail": "Missing or invalid API key"})
+    assert (answer.status_code, answer.json()) == (401, UNAUTHORIZED)
 
 
 def test_a_key_made_elsewhere_works(api: Api, service: Service) -> None:

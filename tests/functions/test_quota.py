@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ from analytics.store import KeyTable
 from analytics.store.quota import Quota
 from analytics.web import Service
 from tests.conftest import NOON, SETTINGS, Api, Clock
+from tests.functions.front import operations
 from tests.functions.wire import batch, log
 from tests.support.engines import Engine
 
@@ -37,19 +36,6 @@ def instance(service: Service, dynamodb: DynamoDBClient, secret: str) -> Api:
     return api
 
 
-@contextmanager
-def calls(client: DynamoDBClient) -> Iterator[Counter[str]]:
-    """The operations asked of DynamoDB meanwhile, by name."""
-    made: Counter[str] = Counter()
-
-    def note(model: Any, **_: Any) -> None:
-        made[model.name] += 1
-
-    client.meta.events.register("before-call.dynamodb", note)
-    yield made
-    client.meta.events.unregister("before-call.dynamodb", note)
-
-
 def tracked(api: Api, number: int) -> list[int]:
     """The statuses of so many calls of /track."""
     return [api.post("/track", json=log()).status_code for _ in range(number)]
@@ -57,7 +43,7 @@ def tracked(api: Api, number: int) -> list[int]:
 
 def test_without_a_quota_nothing_is_counted(api: Api, dynamodb: DynamoDBClient) -> None:
     """Nor is anything written for it."""
-    with calls(dynamodb) as made:
+    with operations(dynamodb) as made:
         assert tracked(api, 20) == [200] * 20
     assert made == {"GetItem": 1, "PutItem": 20}
 
@@ -70,7 +56,7 @@ def test_a_day_has_so_many_calls_and_no_more(service: Service, clock: Clock) -> 
     for _ in range(3):
         answer = api.post("/track/batch", json=batch(log()))
         assert answer.status_code == 429
-        detail = "The 5 write calls of this day are used up; they are counted anew from midnight UTC"
+        detail = "Daily limit of 5 calls reached; it resets at midnight UTC"
         assert answer.json() == {"detail": detail}
         assert answer.headers["retry-after"] == str(12 * 3600)
     clock.advance(12 * 3600 - 0.25 - 0.000001)
@@ -117,12 +103,12 @@ def test_refused_calls_of_strangers_do_not_count(service: Service) -> None:
 def test_counting_takes_no_write_for_each_call(service: Service, dynamodb: DynamoDBClient, clock: Clock) -> None:
     """A hundredth of the limit is counted in memory: 100 writes for 400 calls, and none for those refused."""
     api = Api(limited(service, 400))
-    with calls(dynamodb) as made:
+    with operations(dynamodb) as made:
         statuses = Counter(tracked(api, 400))
     assert statuses == {200: 400}
     assert made["PutItem"] == 400
     assert made["UpdateItem"] == 101  # the first of a day takes two
-    with calls(dynamodb) as made:
+    with operations(dynamodb) as made:
         assert Counter(tracked(api, 30)) == {429: 30}
     assert made == {}
 
@@ -194,6 +180,32 @@ def test_a_call_that_could_not_be_counted_is_not_served(service: Service, dynamo
     quota.count(keys, "s", 300, NOON)
     (item,) = dynamodb.scan(TableName=SETTINGS.keys_table)["Items"]
     assert item["write"] == {"N": "3"}
+
+
+def test_an_answer_that_comes_late_does_not_count_back(service: Service, dynamodb: DynamoDBClient) -> None:
+    """Of two calls at once the second is answered first; what it learned stays known."""
+    quota, nested = Quota("write"), list[int]()
+
+    def count_another(**_: Any) -> None:
+        if not nested:
+            nested.append(1)
+            quota.count(service.keys, "s", 3, NOON)
+
+    Quota("write").count(service.keys, "s", 3, NOON)  # by another instance
+    dynamodb.meta.events.register("after-call.dynamodb.UpdateItem", count_another)
+    quota.count(service.keys, "s", 3, NOON)
+    dynamodb.meta.events.unregister("after-call.dynamodb.UpdateItem", count_another)
+    with operations(dynamodb) as made, pytest.raises(TooMany):
+        quota.count(service.keys, "s", 3, NOON)
+    assert made == {}
+
+
+def test_the_streams_that_are_counted_take_bounded_memory(service: Service) -> None:
+    """Beyond ten thousand it begins anew, and loses less than a hundredth of the limit of each."""
+    quota = Quota("read")
+    for number in range(10_100):
+        quota.count(service.keys, f"s{number}", 1_000, NOON)
+    assert len(quota._counts) == 100
 
 
 def test_instances_learn_from_each_other(service: Service, dynamodb: DynamoDBClient) -> None:

@@ -263,6 +263,20 @@ def test_a_search_that_takes_too_long_gives_what_it_has(service: Service) -> Non
     assert [numbers(page) for page in found] == [[], [], [1]]
 
 
+def test_no_log_comes_twice_after_a_page_that_was_cut_short(service: Service) -> None:
+    """The next page begins after the batch at which the search stopped, whichever of its logs were shown."""
+    api = Api(service)
+    for number in range(10):
+        send(api, *[log(process_time=10 * number + at) for at in range(3)], batch_id=f"b{number}")
+    seconds = counting()
+    slow = Api(replace(service, now=lambda: NOON + next(seconds) * 3_000_000))  # a page ends after three batches
+    slow.key = api.key
+    found = pages(slow)
+    assert len(found) > 2
+    expected = [10 * number + at for number in reversed(range(10)) for at in reversed(range(3))]
+    assert [number for page in found for number in numbers(page)] == expected
+
+
 # -- exports -----------------------------------------------------------------------------------------------------------
 
 CELLS = {
@@ -315,6 +329,26 @@ def test_ndjson_is_the_same_rows_one_a_line(api: Api) -> None:
     assert text.endswith("\n")
     assert [json.loads(line) for line in text.removesuffix("\n").split("\n")] == api.get("/raw_logs").json()
     assert api.get("/raw_logs?method=PUT", headers={"Accept": "application/x-ndjson"}).content == b""
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("TEXT/CSV", "text/csv"),
+        ("text/csv;q=0", "application/json"),
+        ("text/csv;q=0, */*", "application/json"),
+        ("text/*;q=0.3, application/x-ndjson;q=0.2", "text/csv"),
+        ("application/json;q=0.5, Application/X-NDJSON", "application/x-ndjson"),
+        ("text/html, */*;q=0.8", "application/json"),
+        ("image/png", "application/json"),
+    ],
+)
+def test_the_form_of_a_page_is_the_one_that_is_liked_best(api: Api, accept: str, media_type: str) -> None:
+    """By weight, in any case, with wildcards; JSON where nothing else is wished for. One header line or several."""
+    lines = [("X-API-Key", api.key), *(("Accept", item) for item in accept.split(","))]
+    for headers in ({"X-API-Key": api.key, "Accept": accept}, lines):
+        answer = api.request("GET", "/raw_logs", headers=headers)
+        assert answer.headers["content-type"].partition(";")[0] == media_type
 
 
 @pytest.mark.parametrize("accept", ["text/csv", "application/x-ndjson", "application/json", "*/*", ""])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Api
 
-UNAUTHORIZED = {"detail": "Missing or invalid API key"}
+UNAUTHORIZED = {"detail": "Missing or invalid API key: send it in the X-API-Key header"}
 ACCEPTED = {"accepted": 1, "rejected": [], "duplicate": False}
 EMPTY_DELIVERY = {
     "accepted": 0,

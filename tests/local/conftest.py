@@ -1,4 +1,4 @@
-"""Processes of `python -m local` that tests start, and clients of a database."""
+"""Processes of `python -m local` that tests start, clients of them, and commands that fail."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+import httpx
 import pytest
 from botocore.config import Config
+
+from local.__main__ import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 STACK = Path(__file__).parent / "stack" / "template.yaml"
-START_S = 30
+START_S = 120  # s that a start may take on a busy machine
 
 
 @dataclass
@@ -37,13 +40,15 @@ class Local:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait; returns the exit code."""
         self.process.send_signal(how)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Local]]:
     """Starts `python -m local ...` and waits until it says where it serves; killed at the end if it still runs."""
     processes: list[subprocess.Popen[str]] = []
+    # A background job ignores SIGINT, and its children inherit that. A signal with a handler is reset in a child.
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def run(*arguments: object, **environment: str) -> Local:
         process = subprocess.Popen(
@@ -71,6 +76,7 @@ def start() -> Iterator[Callable[..., Local]]:
         raise AssertionError(f"did not start: {lines}")
 
     yield run
+    signal.signal(signal.SIGINT, interrupt)
     for process in processes:
         process.kill()
         process.wait()
@@ -91,3 +97,27 @@ def connect() -> Iterator[Callable[[str], DynamoDBClient]]:
     yield make
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def http() -> Iterator[httpx.Client]:
+    """A client that goes straight to where it is told."""
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def fails(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., str]]:
+    """Runs a command that cannot start: exit code 1, nothing on stdout; returns what it says on stderr."""
+    environment, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: object) -> str:
+        assert main([str(argument) for argument in arguments]) == 1
+        out, error = capsys.readouterr()
+        assert out == ""
+        return error
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)
+    os.environ.clear()
+    os.environ.update(environment)

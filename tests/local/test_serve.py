@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -18,34 +17,10 @@ from local.template import Table, read
 from tests.local.conftest import ROOT, STACK, Local
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from mypy_boto3_dynamodb import DynamoDBClient
-
-
-@pytest.fixture
-def http() -> Iterator[httpx.Client]:
-    """A client that goes straight to where it is told."""
-    with httpx.Client(trust_env=False, timeout=20) as client:
-        yield client
-
-
-@pytest.fixture
-def fails(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., str]]:
-    """Runs a command that can not start: exit code 1, nothing on stdout; returns what it says on stderr."""
-    environment, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
-
-    def run(*arguments: object) -> str:
-        assert main([str(argument) for argument in arguments]) == 1
-        out, error = capsys.readouterr()
-        assert out == ""
-        return error
-
-    yield run
-    signal.signal(signal.SIGTERM, handler)
-    os.environ.clear()
-    os.environ.update(environment)
 
 
 def test_handlers_of_the_template_are_served(start: Callable[..., Local], http: httpx.Client) -> None:
@@ -93,16 +68,16 @@ def test_any_dynamodb_by_its_url(
     assert client.scan(TableName="Items")["Items"] == [{"id": {"S": "1"}, "text": {"S": "shared"}}]
 
 
-def test_what_can_not_start_says_so_in_one_line(
+def test_what_cannot_start_says_so_in_one_line(
     start: Callable[..., Local], fails: Callable[..., str], tmp_path: Path
 ) -> None:
     """A taken port, a folder in use, no database and no template are one line each and exit code 1."""
     running = start("serve", "--port", 0, "--template", STACK, "--data", tmp_path)
     port = running.url.rpartition(":")[2]
     stack = ("--template", STACK)
-    taken = f"error: can not listen on 127.0.0.1:{port}: address already in use; give another --port\n"
+    taken = f"error: cannot listen on 127.0.0.1:{port}: address already in use; give another --port\n"
     command = [sys.executable, "-m", "local", "serve", "--port", port]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", taken)
     assert fails("dynamodb", "--port", port, *stack) == taken
     in_use = f"error: {tmp_path} is in use by another process; stop that one or give another --data\n"
@@ -110,5 +85,32 @@ def test_what_can_not_start_says_so_in_one_line(
     missing = f"error: {tmp_path}/none.yaml: No such file or directory\n"
     assert fails("serve", "--port", 0, "--template", tmp_path / "none.yaml") == missing
     error = fails("serve", "--port", 0, "--dynamodb", "http://127.0.0.1:9", *stack)
-    assert error.startswith("error: the DynamoDB at http://127.0.0.1:9 can not be used: ")
+    assert error.startswith("error: the DynamoDB at http://127.0.0.1:9 cannot be used: ")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--data", ""), "argument --data: the name of a folder, such as .data\n"),
+        (("--parameter", "Days"), "argument --parameter: NAME=VALUE, such as RawRetentionDays=30\n"),
+        (("--dynamodb", "http://"), "argument --dynamodb: a URL such as http://127.0.0.1:8000\n"),
+        (("--dynamodb", "http://127.0.0.1:port"), "argument --dynamodb: Port could not be cast to integer"),
+    ],
+)
+def test_arguments_that_mean_nothing_are_refused(
+    arguments: tuple[str, str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty folder, a parameter without a value and a URL without a host name are usage errors."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["serve", *arguments])
+    assert message in capsys.readouterr().err
+
+
+def test_parameters_are_those_of_the_template(start: Callable[..., Local], http: httpx.Client) -> None:
+    """--parameter sets what a deployment would set: a variable of the functions, and the origin that may call."""
+    origin = "https://app.test"
+    options = ("--parameter", "Greeting=ahoy", "--parameter", f"Origin={origin}", "--template", STACK)
+    running = start("serve", "--port", 0, *options, GREETING="moin")
+    answer = http.post(f"{running.url}/echo/x", headers={"origin": origin})
+    assert (answer.json()["greeting"], answer.headers["access-control-allow-origin"]) == ("ahoy", origin)

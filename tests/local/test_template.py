@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from local.template import Function, Route, Table, TemplateError, read
+from local.cloudformation import TemplateError
+from local.template import Cors, Function, Route, Schedule, Table, read
 
 ROOT = Path(__file__).parents[2]
 STACK = Path(__file__).parent / "stack" / "template.yaml"
@@ -33,7 +34,7 @@ def test_small_stack_is_read_whole() -> None:
             module="shop.app",
             attribute="handler",
             environment={"ITEMS_TABLE": "Items", "GREETING": "hello", "KEEP": "7 days in Items"},
-            timeout=5.0,
+            timeout=25.0,
             memory=256,
         )
     }
@@ -43,12 +44,15 @@ def test_small_stack_is_read_whole() -> None:
         Route("ANY", "/items/{id}", "Shop"),
     )
     assert template.import_paths == (str(STACK.parent),)
+    assert template.cors is None
+    assert read(STACK, {"Origin": "*"}).cors == Cors(origins=("*",), methods=("GET",))
 
 
 def test_deployed_stack_serves_the_contract() -> None:
     """The repository's template routes every path of the contract to the function that answers it."""
     template = read(ROOT / "template.yaml")
-    assert {route.key: route.function for route in template.routes} == {
+    routes = {route.key: route.function for route in template.routes}
+    assert {key: function for key, function in routes.items() if not key.startswith("HEAD")} == {
         "POST /track": "IngestFunction",
         "POST /track/batch": "IngestFunction",
         "GET /dashboard": "DashboardFunction",
@@ -80,6 +84,7 @@ def test_deployed_stack_serves_the_contract() -> None:
             "PYDANTIC_DISABLE_PLUGINS": "__all__",
         }
         assert function.timeout < 30  # the HTTP API's own limit
+    assert (template.schedules, template.cors) == ((Schedule("DashboardFunction", 3600),), None)
     assert [(table.name, table.ttl_attribute) for table in template.tables] == [
         ("LogsTable", "ttl"),
         ("KeysTable", "ttl"),
@@ -93,11 +98,11 @@ def test_deployed_stack_serves_the_contract() -> None:
         ("Parameters: {}", "has no Resources"),
         ("- a list", "has no Resources"),
         (STACK.read_text().replace("!Ref Greeting", "!Ref Nothing"), "!Ref Nothing: no such parameter or resource"),
-        (STACK.read_text().replace("!Ref Greeting", "!GetAtt Items.Arn"), "understands !Ref and !Sub"),
+        (STACK.read_text().replace("!Ref Greeting", "!GetAtt Items.Arn"), "understands !Ref, !Sub and !If"),
     ],
 )
 def test_what_is_not_understood_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    """A template that can not be read, or says what only AWS understands in a variable, is refused in one sentence."""
+    """A template that cannot be read, or says what only AWS understands in a variable, is refused in one sentence."""
     file = tmp_path / "template.yaml"
     file.write_text(text)
     with pytest.raises(TemplateError, match=message):
@@ -108,3 +113,46 @@ def test_missing_template_is_named(tmp_path: Path) -> None:
     """A template that is not there is named in the error."""
     with pytest.raises(TemplateError, match=r"nowhere\.yaml: No such file"):
         read(tmp_path / "nowhere.yaml")
+
+
+def test_parameters_are_set_by_name_or_by_their_variable() -> None:
+    """A given value wins over the shell's, that over the default; a table keeps its name; what does nothing is told."""
+    shell = {"RAW_RETENTION_DAYS": "7", "SIGNUP_TOKEN": "secret", "DAILY_QUOTA": "", "LOGS_TABLE": "elsewhere"}
+    given = {"AllowedOrigin": "https://app.example.com", "RawRetentionDays": "30", "RateLimit": "5"}
+    template = read(ROOT / "template.yaml", given, shell)
+    variables = template.functions["IngestFunction"].environment
+    chosen = {name: variables[name] for name in shell}
+    assert chosen == {
+        "RAW_RETENTION_DAYS": "30",
+        "SIGNUP_TOKEN": "secret",
+        "DAILY_QUOTA": "0",
+        "LOGS_TABLE": "LogsTable",
+    }
+    assert (template.from_environment, template.without_effect) == (("SIGNUP_TOKEN",), ("RateLimit",))
+    assert template.cors == Cors(
+        origins=("https://app.example.com",),
+        methods=("GET", "POST", "DELETE"),
+        headers=("authorization", "content-encoding", "content-type", "x-api-key"),
+        exposed=("link", "retry-after"),
+        max_age="600",
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "shell", "message"),
+    [
+        ({"RawRetention": "7"}, {}, "there is no parameter RawRetention; there are: Runtime, "),
+        ({"RawRetentionDays": "0"}, {}, "the parameter RawRetentionDays must be at least 1, not '0'"),
+        ({"RawRetentionDays": "3651"}, {}, "the parameter RawRetentionDays must be at most 3650, not '3651'"),
+        ({"LogLevel": "DEBUG"}, {}, "the parameter LogLevel must be one of INFO, WARN, ERROR, not 'DEBUG'"),
+        ({}, {"RAW_RETENTION_DAYS": "0"}, "RAW_RETENTION_DAYS in the environment must be at least 1, not '0'"),
+        ({}, {"DAILY_QUOTA": "many"}, "DAILY_QUOTA in the environment must be a number, not 'many'"),
+        ({"FoldSchedule": "cron(0 3 * * ? *)"}, {}, r"understands schedules such as rate\(1 hour\), not cron"),
+    ],
+)
+def test_a_value_that_the_template_refuses_is_named(
+    parameters: dict[str, str], shell: dict[str, str], message: str
+) -> None:
+    """A parameter that is not there, or has a value that a deployment would refuse, is an error that names it."""
+    with pytest.raises(TemplateError, match=message):
+        read(ROOT / "template.yaml", parameters, shell)

@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def readers(browser: Browser, server: Server) -> Iterator[Readers]:
-    """Readers with options of their own."""
+    """Makes readers with options of their own, and checks them at the end."""
     readers = Readers(browser, server)
     yield readers
     readers.close()
@@ -48,5 +48,5 @@ def readers(browser: Browser, server: Server) -> Iterator[Readers]:
 
 @pytest.fixture
 def reader(readers: Readers) -> Reader:
-    """A reader at a desk."""
+    """A reader with the default options."""
     return readers()

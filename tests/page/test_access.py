@@ -94,14 +94,14 @@ def test_the_scheme_follows_the_system_while_the_page_is_open(reader: Reader, ac
     """Light and dark differ in ground, text and the drawn chart, and a change needs no reload."""
     _busy(account)
     page = reader.open(account=account)
-    colours = """() => [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color,
+    colors = """() => [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color,
         document.querySelector("#plot canvas").toDataURL()]"""
     expect(page.locator("#plot canvas")).to_be_visible()
     page.emulate_media(color_scheme="light")
-    light = page.evaluate(colours)
+    light = page.evaluate(colors)
     page.emulate_media(color_scheme="dark")
     page.wait_for_timeout(300)
-    dark = page.evaluate(colours)
+    dark = page.evaluate(colors)
     assert [one == other for one, other in zip(light, dark, strict=True)] == [False, False, False]
 
 

@@ -234,7 +234,7 @@ def test_a_custom_range_is_typed_in(reader: Reader, account: Account) -> None:
 
 
 def test_earlier_and_later_walk_through_time(reader: Reader, account: Account) -> None:
-    """The arrows show the neighbouring stretch of equal length; there is nothing later than now."""
+    """The arrows show the neighboring stretch of equal length; there is nothing later than now."""
     account.send(log(1), log(80), log(85))
     page = reader.open("?range=hour", account)
     expect(tile(page, "total_requests")).to_have_text("1")

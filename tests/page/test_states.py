@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.support.browser import Account, Reader, Readers, Server, log, tile
 
@@ -103,10 +103,6 @@ def test_a_server_that_is_away_at_the_start_is_said_to_be(readers: Readers, mort
     expect(page.locator("#sign-in-error")).to_contain_text("The server does not answer")
     expect(page.get_by_label("API key")).to_have_value("aak_something")
     mortal.start()
-
-
-def _without(page: Page, name: str) -> None:
-    page.route(f"**/assets/{name}", lambda route: route.fulfill(status=404, body=""))
 
 
 def test_without_the_chart_library_every_number_is_in_a_table(reader: Reader, account: Account) -> None:

@@ -36,7 +36,7 @@ class Credential:
 
 
 @schemathesis.check
-def beyond_schema(ctx: Any, response: Any, case: Any) -> bool | None:
+def beyond_schema(_: Any, response: Any, case: Any) -> bool | None:
     """What the document describes is not refused, but for what no schema can tell."""
     if case.meta and case.meta.generation.mode.is_positive and response.status_code == 422:
         wrong = {each["field"] for each in response.json()["errors"] if each["reason"] != WHOLE}

@@ -1,4 +1,4 @@
-"""One running service for all of these tests: what one of them does to it, the next one would notice."""
+"""One running service for all of these tests, so that damage done by one test shows in the next."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.raw_http import Front, served
+from tests.support.raw_http import RunningServer, served
 
 
 @pytest.fixture(scope="session")
-def front() -> Iterator[Front]:
-    """The local gateway over moto, in a process of its own; at the end it must have said nothing of a failure."""
+def server() -> Iterator[RunningServer]:
+    """`python -m local serve` in a process of its own; at the end its output must report no failure."""
     with served() as running:
         yield running
         printed = running.printed()

@@ -10,8 +10,8 @@ import pytest
 
 from analytics.web import Service
 from tests.conftest import NOON, SETTINGS, Api, Clock
+from tests.functions.front import Front as Functions
 from tests.functions.test_access import KINDS, ROWS, TOKEN, Credentials
-from tests.functions.test_access import Front as Functions
 from tests.functions.wire import log, send
 
 PAGE = ("/", "/docs", "/openapi.json", "/assets/icon.svg")

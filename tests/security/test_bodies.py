@@ -19,10 +19,10 @@ import pytest
 import uvicorn
 
 from analytics.schema import MAX_BODY, MAX_PROBLEMS
-from local.gateway.server import CONCURRENCY, REQUEST_LIMIT, Gateway
+from local.gateway.http_api import CONCURRENCY, REQUEST_LIMIT, Gateway
 from local.template import Function, Route
 from tests.functions.wire import batch, log
-from tests.support.raw_http import HOST, Answer, Front, hung_up, read
+from tests.support.raw_http import HOST, Answer, RunningServer, closed_by_server, read
 
 JSON = ("Content-Type", "application/json")
 LOG, BATCH = json.dumps(log()).encode(), json.dumps(batch(log())).encode()
@@ -32,13 +32,13 @@ GATEWAYS = {"message": "Request Entity Too Large"}
 
 
 @pytest.fixture
-def post(front: Front) -> Callable[..., Answer]:
+def post(server: RunningServer) -> Callable[..., Answer]:
     """Sends a body with a new full key."""
-    key = front.sign_up()
+    key = server.sign_up()
 
     def send(path: str, body: bytes, *headers: tuple[str, str | bytes], length: bool = True) -> Answer:
         lines = [("X-API-Key", key), *headers, *([("Content-Length", str(len(body)))] if length else [])]
-        return front.send(f"POST {path}", *lines, body=body)
+        return server.send(f"POST {path}", *lines, body=body)
 
     return send
 
@@ -65,14 +65,14 @@ def test_a_body_over_a_megabyte_is_refused(post: Callable[..., Answer], path: st
         assert (answer.status, answer.json()) == (413, INFLATED)
 
 
-def test_a_body_over_ten_megabytes_reaches_no_function(front: Front, post: Callable[..., Answer]) -> None:
+def test_a_body_over_ten_megabytes_reaches_no_function(server: RunningServer, post: Callable[..., Answer]) -> None:
     """The gateway refuses it, whether it says its length or comes in chunks; the service goes on."""
     for answer in (
         post("/track", b" " * (REQUEST_LIMIT + 1)),
         post("/track", chunked(b" " * (REQUEST_LIMIT + 1)), CHUNKED, length=False),
     ):
         assert (answer.status, answer.json()) == (413, GATEWAYS)
-    assert front.send("GET /health").status == 200
+    assert server.send("GET /health").status == 200
 
 
 # -- nested, malformed, ambiguous --------------------------------------------------------------------------------------
@@ -109,7 +109,8 @@ def test_nesting_is_refused_however_deep(post: Callable[..., Answer], path: str,
 
 MALFORMED = [
     b"\xff\xfe\x00",
-    b"\xef\xbb\xbf" + LOG,  # with a byte order mark
+    b"\xef\xbb\xbf" * 2 + LOG,  # with two byte order marks
+    LOG + b"\xef\xbb\xbf",
     LOG.replace(b"GET", b"\xc3\x28"),
     LOG.replace(b"GET", b"\xed\xa0\x80"),  # a surrogate
     LOG.replace(b"GET", b"\\ud800"),
@@ -193,7 +194,7 @@ def test_a_body_is_json_whatever_it_is_called(post: Callable[..., Answer], media
     assert post("/track", b"\xff", *headers, ("Content-Type", b"\xff\xfe")).status == 422
 
 
-ENCODINGS = ["deflate", "br", "gzip, gzip", "x-gzip", "chunked", "a" * 5_000, ""]
+ENCODINGS = ["deflate", "br", "gzip, gzip", "gzip, x-gzip", "chunked", "a" * 5_000]
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding[:12])
@@ -201,15 +202,15 @@ def test_an_encoding_that_is_not_known_is_not_tried(post: Callable[..., Answer],
     """Nor is one that comes several times over."""
     for body in (LOG, gzip.compress(gzip.compress(LOG))):
         answer = post("/track", body, JSON, ("Content-Encoding", encoding))
-        assert (answer.status, answer.json()["detail"]) == (422, "The content encoding is not known")
+        assert (answer.status, answer.json()["detail"]) == (415, "The content encoding is not known")
 
 
 # -- slow --------------------------------------------------------------------------------------------------------------
 
 
-def test_slow_clients_hold_up_nobody(front: Front) -> None:
+def test_slow_clients_hold_up_nobody(server: RunningServer) -> None:
     """More of them than there are threads, each with half a header or half a body: others are served meanwhile."""
-    key = front.sign_up()
+    key = server.sign_up()
     starts = [
         b"POST /track HTTP/1.1\r\nHost: x\r\nX-API-Key: " + key.encode() + b"\r\nContent-Length: 500\r\n\r\n{",
         b"POST /track HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n{",
@@ -218,15 +219,15 @@ def test_slow_clients_hold_up_nobody(front: Front) -> None:
         b"",
     ]
     with ExitStack() as open_:
-        slow = [open_.enter_context(front.connect()) for _ in range(CONCURRENCY + 8)]
+        slow = [open_.enter_context(server.connect()) for _ in range(CONCURRENCY + 8)]
         for number, connection in enumerate(slow):
             connection.sendall(starts[number % len(starts)])
         for _ in range(5):
             for connection in slow[::7]:
                 connection.sendall(b"a")
-            answer = front.send("POST /track", ("X-API-Key", key), JSON, ("Content-Length", str(len(LOG))), body=LOG)
+            answer = server.send("POST /track", ("X-API-Key", key), JSON, ("Content-Length", str(len(LOG))), body=LOG)
             assert answer.status == 200
-    assert front.send("GET /health").status == 200
+    assert server.send("GET /health").status == 200
 
 
 @pytest.fixture
@@ -258,4 +259,4 @@ def test_a_body_that_does_not_come_is_not_waited_for(impatient: int, framing: st
             connection.sendall(b"1\r\n{\r\n" if "chunked" in framing else b"{")
         answer = read(connection)
         assert (answer.status, answer.json()) == (408, {"message": "Request Timeout"})
-        assert hung_up(connection)
+        assert closed_by_server(connection)

@@ -6,17 +6,17 @@ import json
 
 import pytest
 
-from local.gateway.server import HEADER_LIMIT
+from local.gateway.http_api import HEADER_LIMIT
 from tests.functions.wire import UNAUTHORIZED, batch, log
-from tests.support.raw_http import Answer, Front, encoded, hung_up, read
+from tests.support.raw_http import Answer, RunningServer, closed_by_server, encoded, read
 
 
 @pytest.fixture(scope="module")
-def key(front: Front) -> str:
+def key(server: RunningServer) -> str:
     """A full key to two logs."""
-    secret = front.sign_up()
+    secret = server.sign_up()
     body = json.dumps(batch(log(), log())).encode()
-    answer = front.send("POST /track/batch", ("X-API-Key", secret), ("Content-Length", str(len(body))), body=body)
+    answer = server.send("POST /track/batch", ("X-API-Key", secret), ("Content-Length", str(len(body))), body=body)
     assert answer.status == 200
     return secret
 
@@ -41,25 +41,25 @@ HOSTS += ["evil.example", "x\thttp://evil.example", "%0d%0a", "\xff"]
 
 
 @pytest.mark.parametrize("host", HOSTS, ids=lambda host: repr(host)[:16])
-def test_no_host_makes_a_difference(front: Front, key: str, host: str) -> None:
+def test_no_host_makes_a_difference(server: RunningServer, key: str, host: str) -> None:
     """An IPv6 address is as good as any name, a link to the next page names none, and none is ever sent to."""
-    answer = front.send("GET /raw_logs?limit=1", ("Host", host), ("X-API-Key", key))
+    answer = server.send("GET /raw_logs?limit=1", ("Host", host), ("X-API-Key", key))
     link = answer.header("link")
     assert (answer.status, len(answer.json())) == (200, 1)
     assert link
     assert link.startswith("</raw_logs?limit=1&cursor=")
-    moved = front.send("GET /assets/main.js%252f", ("Host", host))
+    moved = server.send("GET /assets/main.js%252f", ("Host", host))
     assert (moved.status, moved.header("location")) == (404, None)
 
 
-def test_a_key_comes_once(front: Front, key: str) -> None:
+def test_a_key_comes_once(server: RunningServer, key: str) -> None:
     """Two of them, the same or not, are none: what stands between caller and function cannot choose another one."""
-    other = front.sign_up()
-    assert front.send("GET /keys", ("X-API-Key", key)).status == 200
+    other = server.sign_up()
+    assert server.send("GET /keys", ("X-API-Key", key)).status == 200
     for twice in ((key, key), (key, other), ("", key), (key, "")):
-        answer = front.send("GET /keys", *(("X-API-Key", each) for each in twice))
+        answer = server.send("GET /keys", *(("X-API-Key", each) for each in twice))
         assert (answer.status, answer.json()) == (401, UNAUTHORIZED)
-    assert front.send("GET /keys", ("X-API-Key", f"{key},{key}")).status == 401
+    assert server.send("GET /keys", ("X-API-Key", f"{key},{key}")).status == 401
 
 
 ODD_KEYS = [
@@ -76,23 +76,23 @@ ODD_KEYS = [
 
 
 @pytest.mark.parametrize("odd", ODD_KEYS, ids=lambda odd: repr(odd[:12]))
-def test_an_odd_key_is_no_key(front: Front, odd: bytes) -> None:
+def test_an_odd_key_is_no_key(server: RunningServer, odd: bytes) -> None:
     """Long, empty or not of this alphabet: 401 like any other, on every kind of route."""
     for line in ("GET /dashboard", "POST /track", "POST /generate_key", "DELETE /key?data=true"):
-        answer = front.send(line, ("X-API-Key", odd))
+        answer = server.send(line, ("X-API-Key", odd))
         assert (answer.status, answer.json()) == (401, UNAUTHORIZED)
 
 
 @pytest.mark.parametrize("broken", [b"a\x00b", b"a\rb", b"a\x0bb", b"a\r\n: b"], ids=repr)
-def test_a_broken_header_ends_the_connection(front: Front, broken: bytes) -> None:
+def test_a_broken_header_ends_the_connection(server: RunningServer, broken: bytes) -> None:
     """What is not HTTP reaches no function."""
-    with front.connect() as connection:
+    with server.connect() as connection:
         connection.sendall(b"GET /keys HTTP/1.1\r\nHost: x\r\nX-API-Key: " + broken + b"\r\n\r\n")
         assert read(connection).status == 400
-        assert hung_up(connection)
+        assert closed_by_server(connection)
 
 
-def test_headers_have_a_limit(front: Front) -> None:
+def test_headers_have_a_limit(server: RunningServer) -> None:
     """10,240 bytes of request line and headers, many or long; nothing is read after that."""
     for headers in (
         [("X-API-Key", "a" * HEADER_LIMIT)],
@@ -100,9 +100,9 @@ def test_headers_have_a_limit(front: Front) -> None:
         [(f"X-{number}", "1") for number in range(2_000)],
         [("Cookie", "; ".join(f"a{number}=1" for number in range(2_000)))],
     ):
-        answer = front.send("GET /health", *headers)
+        answer = server.send("GET /health", *headers)
         assert (answer.status, answer.json()) == (431, {"message": "Request Header Fields Too Large"})
-    assert front.send("GET /" + "a" * HEADER_LIMIT).status == 431
+    assert server.send("GET /" + "a" * HEADER_LIMIT).status == 431
 
 
 FORGED = [
@@ -131,10 +131,10 @@ FORGED = [
 
 
 @pytest.mark.parametrize(("name", "value"), FORGED, ids=lambda text: text[:24])
-def test_no_header_but_the_key_means_anything(front: Front, key: str, name: str, value: str) -> None:
+def test_no_header_but_the_key_means_anything(server: RunningServer, key: str, name: str, value: str) -> None:
     """Not where a request came from, where it goes, by which method, nor what the next one is about."""
     for line, status in (("GET /raw_logs?limit=1", 200), ("GET /keys", 200), ("GET /", 200), ("GET /health", 200)):
-        answer = front.send(line, ("X-API-Key", key), (name, value))
+        answer = server.send(line, ("X-API-Key", key), (name, value))
         assert (line, answer.status) == (line, status)
         assert answer.header("access-control-allow-origin") is None
         assert "evil" not in str(answer.headers)
@@ -156,17 +156,17 @@ FRAMES = [
 
 @pytest.mark.parametrize("frame", FRAMES, ids=str)
 def test_a_frame_that_can_be_read_in_two_ways_is_refused(
-    front: Front, key: str, frame: list[tuple[str, str | bytes]]
+    server: RunningServer, key: str, frame: list[tuple[str, str | bytes]]
 ) -> None:
     """With 400 and the end of the connection: nothing hides behind it for whoever comes next (request smuggling)."""
     hidden = b"0\r\n\r\nDELETE /key HTTP/1.1\r\nHost: x\r\nX-API-Key: " + key.encode() + b"\r\n\r\n"
     lines = [("Host", "x"), *frame]
     head = b"".join(name.encode() + b": " + encoded(value) + b"\r\n" for name, value in lines)
-    with front.connect() as connection:
+    with server.connect() as connection:
         connection.sendall(b"POST /track HTTP/1.1\r\n" + head + b"\r\n" + hidden)
         assert read(connection).status == 400
-        assert hung_up(connection)
-    assert front.send("GET /keys", ("X-API-Key", key)).status == 200
+        assert closed_by_server(connection)
+    assert server.send("GET /keys", ("X-API-Key", key)).status == 200
 
 
 LINES = [
@@ -188,15 +188,15 @@ LINES = [
 
 
 @pytest.mark.parametrize(("line", "status"), LINES, ids=repr)
-def test_a_request_line_is_a_route_or_none(front: Front, line: bytes, status: int) -> None:
+def test_a_request_line_is_a_route_or_none(server: RunningServer, line: bytes, status: int) -> None:
     """Anything else than a path and method of the template is answered by the gateway."""
-    assert front.exchange(line + b"\r\nHost: x\r\n\r\n").status == status
+    assert server.exchange(line + b"\r\nHost: x\r\n\r\n").status == status
 
 
-def test_two_requests_at_once_are_two(front: Front, key: str) -> None:
+def test_two_requests_at_once_are_two(server: RunningServer, key: str) -> None:
     """The second of a connection has no key because the first one had it."""
     first = b"GET /keys HTTP/1.1\r\nHost: x\r\nX-API-Key: " + key.encode() + b"\r\n\r\n"
-    with front.connect() as connection:
+    with server.connect() as connection:
         answers: list[Answer] = []
         for message in (first, b"GET /keys HTTP/1.1\r\nHost: x\r\n\r\n"):
             connection.sendall(message)

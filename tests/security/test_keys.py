@@ -21,7 +21,8 @@ import analytics
 from analytics import api_key
 from analytics.web import Service
 from tests.conftest import SETTINGS, Api, Clock
-from tests.functions.test_access import WITH_KEY, Credentials, Front
+from tests.functions.front import Front
+from tests.functions.test_access import WITH_KEY, Credentials
 from tests.functions.wire import UNAUTHORIZED, batch, log, send
 
 if TYPE_CHECKING:

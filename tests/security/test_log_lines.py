@@ -17,10 +17,10 @@ from analytics import api_key
 from analytics.store import KeyTable, LogTable
 from analytics.web import Service
 from tests.conftest import Clock
+from tests.functions.front import Front as Functions
 from tests.functions.test_access import KINDS, ROWS, Credentials
-from tests.functions.test_access import Front as Functions
 from tests.functions.wire import batch, log
-from tests.support.raw_http import Front
+from tests.support.raw_http import RunningServer
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -69,16 +69,16 @@ def test_nothing_that_was_sent_is_logged(
         assert api_key.hashed(secret) not in logged + caplog.text
 
 
-def test_the_gateway_writes_no_line_for_a_call(front: Front) -> None:
+def test_the_gateway_writes_no_line_for_a_call(server: RunningServer) -> None:
     """Served, refused or broken: neither path, query, header nor key; there is no access log that could hold one."""
-    before = front.printed()
-    full = front.sign_up()
+    before = server.printed()
+    full = server.sign_up()
     body = json.dumps(log(endpoint=f"/{MARK}")).encode()
-    front.send("POST /track", ("X-API-Key", full), ("Content-Length", str(len(body))), body=body)
+    server.send("POST /track", ("X-API-Key", full), ("Content-Length", str(len(body))), body=body)
     for line in (f"GET /raw_logs?endpoint={MARK}", f"GET /dashboard?{MARK}=1", f"GET /{MARK}", f"GET /assets/{MARK}"):
         for secret in (full, api_key.generate(), MARK):
-            assert front.send(line, ("X-API-Key", secret), ("User-Agent", MARK)).status in (200, 401, 404, 422)
-    front.exchange(f"GET /{MARK}\x00 HTTP/1.1\r\n\r\n".encode())
-    written = front.printed().removeprefix(before)
+            assert server.send(line, ("X-API-Key", secret), ("User-Agent", MARK)).status in (200, 401, 404, 422)
+    server.exchange(f"GET /{MARK}\x00 HTTP/1.1\r\n\r\n".encode())
+    written = server.printed().removeprefix(before)
     assert MARK not in written
     assert "aak_" not in written

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.functions.wire import log
-from tests.support.raw_http import Front
+from tests.support.raw_http import RunningServer
 
 STATIC = Path(__file__).parents[2] / "functions" / "dashboard" / "static"
 OUTSIDE = [
@@ -39,10 +39,10 @@ WAYS: list[Callable[[str], str]] = [
 
 
 @pytest.mark.parametrize("way", range(len(WAYS)))
-def test_nothing_but_the_page_is_served(front: Front, way: int) -> None:
+def test_nothing_but_the_page_is_served(server: RunningServer, way: int) -> None:
     """However the way out of its folder is spelled: 404 in a line."""
     for path in OUTSIDE:
-        answer = front.send(f"GET /assets/{WAYS[way](path)}")
+        answer = server.send(f"GET /assets/{WAYS[way](path)}")
         assert (answer.status, len(answer.body) < 64, answer.header("location")) == (404, True, None)
 
 
@@ -67,9 +67,9 @@ ODD = [
 
 
 @pytest.mark.parametrize("name", ODD, ids=lambda name: name[:12])
-def test_an_odd_name_is_no_file(front: Front, name: str) -> None:
+def test_an_odd_name_is_no_file(server: RunningServer, name: str) -> None:
     """And comes back neither in a header nor in a body."""
-    answer = front.send(f"GET /assets/{name}")
+    answer = server.send(f"GET /assets/{name}")
     assert (answer.status, answer.json()) == (404, {"detail": "There is no such file"})
     assert answer.header("set-cookie") is None
 
@@ -78,8 +78,8 @@ SPELLINGS = ["/TRACK/batch", "/track/batch/", "//track/batch", "/./track/batch",
 
 
 @pytest.mark.parametrize("path", SPELLINGS)
-def test_a_route_has_one_spelling(front: Front, path: str) -> None:
+def test_a_route_has_one_spelling(server: RunningServer, path: str) -> None:
     """Another one is no route at the gateway, which throttles by routes: there is no way round."""
     body = json.dumps(log()).encode()
-    answer = front.send(f"POST {path}", ("Content-Length", str(len(body))), body=body)
+    answer = server.send(f"POST {path}", ("Content-Length", str(len(body))), body=body)
     assert (answer.status, answer.json()) == (404, {"message": "Not Found"})

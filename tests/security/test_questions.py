@@ -14,9 +14,9 @@ from analytics.schema import MAX_PROBLEMS
 from analytics.times import isoformat
 from analytics.web import Service
 from tests.conftest import NOON, Api, Clock
-from tests.functions.test_access import operations
+from tests.functions.front import operations
 from tests.functions.wire import log, send
-from tests.support.raw_http import Front
+from tests.support.raw_http import RunningServer
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -120,7 +120,7 @@ def test_thousands_of_unknown_parameters_are_a_short_answer(api: Api, path: str)
     assert len(answer.json()["errors"]) == MAX_PROBLEMS
 
 
-# -- cursors (more of them in tests/functions/test_raw_logs.py and tests/analytics/query/test_cursor.py) ---------------------
+# -- cursors (more of them in tests/functions/test_raw_logs.py and tests/analytics/query/test_cursor.py) ----
 
 
 def forged(plain: str) -> str:
@@ -191,10 +191,10 @@ TEXTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("mark", TEXTS)
 @pytest.mark.parametrize("accept", ["application/json", "text/csv"])
-def test_a_page_fits_into_an_answer_whatever_is_in_it(front: Front, mark: str, accept: str) -> None:
+def test_a_page_fits_into_an_answer_whatever_is_in_it(server: RunningServer, mark: str, accept: str) -> None:
     """A thousand of the longest logs are more than Lambda gives back: the page is short, and links to the next."""
-    key = front.sign_up()
-    with front.client() as client:
+    key = server.sign_up()
+    with server.client() as client:
         client.headers.update({"X-API-Key": key, "Accept": accept})
         for number in range(10):
             logs = [log(**TEXTS[mark]) for _ in range(100)]
@@ -209,10 +209,10 @@ def test_a_page_fits_into_an_answer_whatever_is_in_it(front: Front, mark: str, a
     assert rows == 1_000
 
 
-def test_an_answer_that_is_too_large_is_refused_by_us(front: Front) -> None:
+def test_an_answer_that_is_too_large_is_refused_by_us(server: RunningServer) -> None:
     """A thousand of the longest endpoints and consumers, twice: 422 says what to ask for instead."""
-    with front.client() as client:
-        client.headers["X-API-Key"] = front.sign_up()
+    with server.client() as client:
+        client.headers["X-API-Key"] = server.sign_up()
         for number, day in enumerate([20] * 8 + [21] * 8):
             logs = [
                 log(

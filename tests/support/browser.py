@@ -1,4 +1,4 @@
-"""What the page's tests are made of: a real service, a real Chromium, and people who look at the page."""
+"""A running service, Chromium, and readers: what the page's tests use."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        """Serve; at the port of the last time, if there was one."""
+        """Serve; after a stop, on the same port as before."""
         command = [sys.executable, "-m", "local", "serve", "--port", self._port, *self._arguments]
         self._process = subprocess.Popen(
             command, cwd=ROOT, env=os.environ | self._environment, stdout=subprocess.PIPE, text=True
@@ -42,7 +42,7 @@ class Server:
         self._port = self.url.rpartition(":")[2]
 
     def stop(self) -> None:
-        """Stop, and wait until it has."""
+        """Stop the process and wait for its end."""
         self._process.terminate()
         self._process.wait(20)
         assert self._process.stdout is not None
@@ -58,7 +58,7 @@ class Account:
 
     @classmethod
     def at(cls, server: Server) -> Account:
-        """With a new key."""
+        """A new account, with a full key."""
         answer = httpx.post(f"{server.url}/generate_key", trust_env=False)
         return cls(server, answer.raise_for_status().json()["api_key"])
 
@@ -68,34 +68,34 @@ class Account:
             self.request("POST", "track/batch", json={"batch_id": uuid.uuid4().hex, "logs": logs[start : start + 1000]})
 
     def dashboard(self, **query: Any) -> Any:
-        """What GET /dashboard says."""
+        """The answer of GET /dashboard."""
         return self.request("GET", "dashboard", params=query).json()
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """An answer that is a success."""
+        """The answer to a request; an error status raises."""
         headers = {"X-API-Key": self.key}
         answer = httpx.request(method, f"{self.server.url}/{path}", headers=headers, trust_env=False, **options)
         return answer.raise_for_status()
 
 
 def log(minutes_ago: float = 1, **fields: Any) -> dict[str, Any]:
-    """A log of one request, of some minutes ago."""
+    """A log of one request, some minutes ago, with these fields changed."""
     plain = {"method": "GET", "endpoint": "/books", "ip": "203.0.113.7", "process_time": 20.0, "status_code": 200}
     return plain | {"created_at": (datetime.now(UTC) - timedelta(minutes=minutes_ago)).isoformat()} | fields
 
 
 @dataclass
 class Reader:
-    """Somebody with a browser window. What the page does wrong is noted, and fails the test at its end."""
+    """A browser context. Errors in its console and requests to other hosts fail the test at its end."""
 
     context: BrowserContext
     server: Server
     complaints: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
-    expected: tuple[str, ...] = ()  # parts of complaints that the test causes on purpose
+    expected: tuple[str, ...] = ()  # parts of complaints that the test provokes
 
     def open(self, query: str = "", account: Account | None = None) -> Page:
-        """The page in a new tab; signed in as the holder of an account's key where one is given."""
+        """The page in a new tab; signed in with the account's key, if one is given."""
         page = self.context.new_page()
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
@@ -112,14 +112,14 @@ class Reader:
             self.complaints.append(f"{message.text} {message.location.get('url', '')}")
 
     def check(self) -> None:
-        """Nothing in the console, and not a word to another host."""
+        """Assert that the console is empty and that no other host was asked."""
         foreign = [one.url for one in self.requests if not one.url.startswith((self.server.url, "blob:", "data:"))]
         assert foreign == []
         assert [text for text in self.complaints if not any(part in text for part in self.expected)] == []
 
 
 class Readers:
-    """Makes readers, closes their windows, and checks them at the end."""
+    """Makes readers; at the end closes their contexts and checks them."""
 
     def __init__(self, browser: Browser, server: Server) -> None:
         self._browser, self._server, self._made, self._open = browser, server, list[Reader](), ExitStack()
@@ -133,7 +133,7 @@ class Readers:
         return reader
 
     def close(self) -> None:
-        """Close all windows, then check."""
+        """Close all contexts, then check each reader."""
         self._open.close()
         for reader in self._made:
             reader.check()

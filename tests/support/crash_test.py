@@ -1,9 +1,9 @@
-"""Processes that write to a table of logs and read it while one of them is killed over and over; see test_fold_live.
+"""A crash test of folds: processes write to a table of logs and read it, and readers are killed; see test_fold_live.
 
     python -m tests.support.crash_test <table> <folder>
 
-Their clock, which is given to the code as always, goes a day a second, so that days end and the grace is a second long.
-Each process leaves a diary in the folder, a file of lines of JSON.
+The clock of the processes runs a day a second: days end while the test runs, and the allowed lateness is a second long.
+Each process leaves an event log in the folder, a file of JSON lines.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from analytics.store import LogTable
 from analytics.store.client import connect
 from analytics.summary.fold import Fold
 from analytics.summary.rollup import Rollup
+from analytics.summary.routes import Routes
 from analytics.summary.summary import Summary
 
 if TYPE_CHECKING:
@@ -38,61 +39,61 @@ WRITING_S = 3.0
 KILL_EVERY_S = 0.2
 SPEED = 86_400  # seconds of theirs in one of ours
 GRACE_S = 1.0  # of ours: no write may take longer
-GRACE_US = round(GRACE_S * SPEED * 1e6)  # of theirs
+ALLOWED_LATENESS_US = round(GRACE_S * SPEED * 1e6)  # of theirs
 LONG_TAIL = 2  # logs
 LATE_S = 30  # after which a run hangs
 STREAM = "live"
 
 
-class Clock:
-    """A clock that all processes share; microseconds since 1970."""
+class FastClock:
+    """A clock that all processes share, a day a second; microseconds since 1970."""
 
     def __init__(self, began: float, base: int) -> None:
         self.began = began  # by time.monotonic()
         self.base = base
 
     def __call__(self) -> int:
-        """What time it is there."""
+        """The time of the processes."""
         return self.base + round((time.monotonic() - self.began) * SPEED * 1e6)
 
 
-class Diary:
-    """What an actor leaves behind, a line of JSON at a time, even when it is killed."""
+class EventLog:
+    """What happened to one process, a JSON line an event; each line is written at once and outlives a kill."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
-    def note(self, *what: object) -> None:
-        """Write a line."""
-        os.write(self._file, json.dumps(what).encode() + b"\n")
+    def write(self, *event: object) -> None:
+        """Append a line."""
+        os.write(self._file, json.dumps(event).encode() + b"\n")
 
 
-class NotingTable(LogTable):
-    """The table, noting whether rollups were kept."""
+class RecordingTable(LogTable):
+    """The table of logs; records whether each rollup was stored."""
 
-    diary: Diary
+    events: EventLog
 
     def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int, *, final: bool = False) -> bool:
-        """Keep it as ever."""
+        """Store it, and record whether the condition held."""
         kept = super().keep_rollup(stream, rollup, expected, now, final=final)
-        self.diary.note("kept" if kept else "refused")
+        self.events.write("kept" if kept else "refused")
         return kept
 
 
-class Yard:
-    """Runs the actors of one case, each in a process forked from this one, which itself never uses its client."""
+class CrashTest:
+    """Runs each writer and reader in a forked process; this process never uses the client that they inherit."""
 
     def __init__(self, table: str, folder: str) -> None:
         self.client, self.table = connect(), table
         self.folder = Path(folder)
-        self.clock = Clock(time.monotonic(), time.time_ns() // 1000)
+        self.clock = FastClock(time.monotonic(), time.time_ns() // 1000)
         self.begun, self.written = RawArray("q", WRITERS), RawArray("q", WRITERS)  # logs, by writer
         self.at_rest = RawArray("b", 1)
         self.context = multiprocessing.get_context("fork")
 
     def run(self) -> None:
-        """Run them all; the yard's diary says how many logs were acknowledged, and how the actors ended."""
-        analytics.summary.fold.GRACE_US = GRACE_US
+        """Run all processes; the event log `summary` holds the clock, the acknowledged logs, and the exit codes."""
+        analytics.summary.fold.ALLOWED_LATENESS_US = ALLOWED_LATENESS_US
         writers = [self.start(self.write, number) for number in range(WRITERS)]
         readers = [self.start(self.read, number) for number in range(READERS - 1)]
         end = time.monotonic() + WRITING_S
@@ -106,22 +107,22 @@ class Yard:
         ends = [self.end(writer) for writer in writers]
         self.at_rest[0] = 1
         ends += [self.end(reader) for reader in readers]
-        Diary(self.folder / "yard").note(self.clock.began, self.clock.base, sum(self.written), ends)
+        EventLog(self.folder / "summary").write(self.clock.began, self.clock.base, sum(self.written), ends)
 
-    def start(self, actor: Callable[[int, Diary], None], number: int) -> BaseProcess:
-        """An actor's process."""
-        diary = self.folder / f"{actor.__name__}-{number}"
-        process = self.context.Process(target=lambda: actor(number, Diary(diary)), daemon=True)
+    def start(self, actor: Callable[[int, EventLog], None], number: int) -> BaseProcess:
+        """Start a process that runs one writer or reader."""
+        events = self.folder / f"{actor.__name__}-{number}"
+        process = self.context.Process(target=lambda: actor(number, EventLog(events)), daemon=True)
         process.start()
         return process
 
     def end(self, process: BaseProcess) -> int | None:
-        """Its exit code, None when it does not end."""
+        """The exit code of a process, None when it does not end within LATE_S."""
         process.join(LATE_S)
         return process.exitcode
 
-    def write(self, number: int, diary: Diary) -> None:
-        """A client: batches, each sent until there is an answer, and some sent again later."""
+    def write(self, number: int, events: EventLog) -> None:
+        """A client: sends each batch until it is answered, and some of them again later."""
         chance, table = random.Random(number), LogTable(self.client, self.table)
         sent: list[tuple[str, Batch]] = []
         while self.clock() < self.clock.base + WRITING_S * SPEED * 1e6:
@@ -136,29 +137,29 @@ class Yard:
                 try:
                     answer = table.append(STREAM, batch, self.clock(), batch_id)
                 except Unavailable:
-                    diary.note("unanswered")
-            diary.note("repeated" if again else "sent", answer)
-            diary.note("took", time.monotonic() - began)
+                    events.write("unanswered")
+            events.write("repeated" if again else "sent", answer)
+            events.write("took", time.monotonic() - began)
             if not again:
                 self.written[number] += len(batch)
             time.sleep(chance.random() * 0.02)
 
-    def read(self, number: int, diary: Diary) -> None:
-        """A reader: answers, each between what was surely there when it began and what was begun when it ended."""
-        chance, table = random.Random(number), NotingTable(self.client, self.table)
-        table.diary = diary
+    def read(self, number: int, events: EventLog) -> None:
+        """A reader: records each answer with the logs acknowledged when it began and those begun when it ended."""
+        chance, table = random.Random(number), RecordingTable(self.client, self.table)
+        table.events = events
         over = False
         while not over:
             over = bool(self.at_rest[0])
             patience = 3 if not over and chance.random() < 0.2 else 10**9
             least = sum(self.written)
-            diary.note("begins")
+            events.write("begins")
             summary, complete = fold(table, self.clock(), patience)
-            diary.note("answer", least if complete else 0, total(summary), sum(self.begun), complete, over)
+            events.write("answer", least if complete else 0, total(summary), sum(self.begun), complete, over)
 
 
 def fold(table: LogTable, now: int, patience: int = 10**9) -> tuple[Summary, bool]:
-    """All that a reader counts, merged, and whether it says that this is all there is."""
+    """All summaries of one fold, merged, and whether the fold calls itself complete."""
     steps = count()
     reader = Fold(table, STREAM, now, lambda: next(steps) >= patience, LONG_TAIL)
     summary = Summary()
@@ -168,7 +169,7 @@ def fold(table: LogTable, now: int, patience: int = 10**9) -> tuple[Summary, boo
 
 
 def a_batch(chance: random.Random, now: int) -> Batch:
-    """Some logs of about now, or of long ago; so much alike that `bounds` gives up no detail of them."""
+    """Some logs of about now, or of long ago; so few distinct values that no limit drops detail."""
     logs = [
         {
             "created_at": now - chance.choice([0, 1, 3_600, 100_000]) * 1_000_000,
@@ -186,8 +187,8 @@ def a_batch(chance: random.Random, now: int) -> Batch:
 def total(summary: Summary) -> int:
     """How many logs a summary counts."""
     summary.settle()
-    return sum(tally[0] for window in summary.days.values() for tally in window.tallies.values())
+    return sum(tally[0] for window in summary.days.values() for tally in window.of(Routes).totals.values())
 
 
 if __name__ == "__main__":
-    Yard(*sys.argv[1:]).run()
+    CrashTest(*sys.argv[1:]).run()

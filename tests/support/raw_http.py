@@ -1,4 +1,4 @@
-"""The service as an attacker meets it: a process behind a socket, and bytes that no HTTP client would send."""
+"""The service as an attacker sees it: a process behind a socket, and bytes that no HTTP client would send."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOST = ("Host", "api.example.com")
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back over a socket."""
+    """An answer as it came over the socket."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -37,61 +37,61 @@ class Answer:
         return json.loads(self.body)
 
     def header(self, name: str) -> str | None:
-        """The one header of this name, in lower case; None when there is none."""
+        """The value of a header, named in lower case; None when it is missing. Twice is an error."""
         found = [value for each, value in self.headers if each == name]
         assert len(found) <= 1, found
         return found[0] if found else None
 
 
 @dataclass
-class Front:
-    """A running `python -m local serve`, and what it has printed."""
+class RunningServer:
+    """A running `python -m local serve`, its output, and ways to send it raw bytes."""
 
     url: str
     port: int
     _output: IO[bytes] = field(repr=False)
 
     def printed(self) -> str:
-        """All of its output until now."""
+        """Its output until now."""
         self._output.seek(0)
         return self._output.read().decode(errors="replace")
 
     def connect(self) -> socket.socket:
-        """A connection to it."""
+        """A new connection to the server."""
         return socket.create_connection(("127.0.0.1", self.port), WAIT_S)
 
     def send(self, line: str | bytes, *headers: tuple[str, str | bytes], body: bytes = b"") -> Answer:
-        """The answer to a request line and headers as they are, with nothing added but Host where there is none."""
+        """The answer to this request line and these headers; only a missing Host is added."""
         lines = list(headers) if any(name == "Host" for name, _ in headers) else [HOST, *headers]
         head = b"".join(name.encode() + b": " + encoded(value) + b"\r\n" for name, value in lines)
         return self.exchange(encoded(line) + b" HTTP/1.1\r\n" + head + b"\r\n" + body)
 
     def exchange(self, message: bytes) -> Answer:
-        """The answer to these very bytes; the server may hang up before it has taken all of them."""
+        """The answer to exactly these bytes; the server may close the connection before it has read them all."""
         with self.connect() as connection:
             with suppress(ConnectionError):
                 connection.sendall(message)
             return read(connection)
 
     def sign_up(self) -> str:
-        """A new full key to data of its own."""
+        """Make a full key to a new stream."""
         key: str = self.send("POST /generate_key").json()["api_key"]
         return key
 
     def key(self, full: str, scope: str) -> str:
-        """A key of a scope, to the data of a full key."""
+        """Make a key of this scope to the stream of a full key."""
         body = json.dumps({"scope": scope}).encode()
         made = self.send("POST /generate_key", ("X-API-Key", full), ("Content-Length", str(len(body))), body=body)
         key: str = made.json()["api_key"]
         return key
 
     def client(self) -> httpx.Client:
-        """An ordinary client of it."""
+        """An ordinary HTTP client of the server."""
         return httpx.Client(base_url=self.url, trust_env=False, timeout=WAIT_S)
 
 
 @contextmanager
-def served() -> Iterator[Front]:
+def served() -> Iterator[RunningServer]:
     """Run the service on a free port until the block ends."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with tempfile.TemporaryFile() as output:
@@ -99,14 +99,14 @@ def served() -> Iterator[Front]:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
             url = _address(process, output)
-            yield Front(url, int(url.rpartition(":")[2]), output)
+            yield RunningServer(url, int(url.rpartition(":")[2]), output)
         finally:
             process.terminate()
             assert process.wait(STOP_S) == 0
 
 
 def read(connection: socket.socket) -> Answer:
-    """The next answer of a connection, without those in between ("100 Continue")."""
+    """The next final answer of a connection; interim ones ("100 Continue") are skipped."""
     stream = connection.makefile("rb")
     status, headers = 100, list[tuple[str, str]]()
     while status < 200:
@@ -117,9 +117,9 @@ def read(connection: socket.socket) -> Answer:
     return Answer(status, headers, body)
 
 
-def hung_up(connection: socket.socket) -> bool:
-    """Whether the server has ended a connection after its answer, or does so within a second."""
-    connection.settimeout(1)
+def closed_by_server(connection: socket.socket) -> bool:
+    """Whether the server closes the connection, within WAIT_S."""
+    connection.settimeout(WAIT_S)
     try:
         return connection.recv(1) == b""
     except ConnectionError:
@@ -134,7 +134,7 @@ def _header(line: bytes) -> tuple[str, str]:
 
 
 def encoded(value: str | bytes) -> bytes:
-    """A part of a head as bytes; text is Latin-1, a byte a character."""
+    """Text as bytes, in Latin-1; bytes unchanged."""
     return value.encode("latin-1") if isinstance(value, str) else value
 
 

@@ -1,4 +1,4 @@
-"""The dashboard computed plainly, from a list of logs: what the real one is held to."""
+"""The dashboard computed plainly from a list of logs: the reference for the real one."""
 
 from __future__ import annotations
 
@@ -75,6 +75,7 @@ def dashboard(logs: Iterable[Log], period: str, top: int = 10) -> dict[str, Any]
         "endpoint_stats": [
             {
                 "endpoint": endpoint,
+                "is_other": False,
                 "requests": n,
                 "avg_time": average(by_endpoint[endpoint]),
                 "errors_count": sum(map(is_error, by_endpoint[endpoint])),
@@ -88,7 +89,7 @@ def dashboard(logs: Iterable[Log], period: str, top: int = 10) -> dict[str, Any]
             {"ip": ip, "requests": n} for ip, n in ranked(Counter(log["ip"] for log in every if log["ip"]))[:top]
         ],
         "top_consumers": [
-            {"consumer": name, "requests": n, "errors_count": sum(map(is_error, consumers[name]))}
+            {"consumer": name, "is_other": False, "requests": n, "errors_count": sum(map(is_error, consumers[name]))}
             for name, n in ranked(Counter({name: len(those) for name, those in consumers.items()}))[:top]
         ],
         "time_series": [

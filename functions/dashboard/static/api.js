@@ -32,9 +32,24 @@ let ahead = 0;
 /** @returns {number} the server's time, ms since 1970 */
 export const now = () => Date.now() + ahead;
 
+/** @import { components, operations } from "openapi" */
+/** @typedef {"dashboard" | "raw_logs" | "generate_key"} Path operations that the page calls; the path is the operation's name */
 /**
+ * @template {Path} P
+ * @typedef {{[Name in keyof NonNullable<operations[P]["parameters"]["query"]>]?: string | number | null}} Query empty ones are left out
+ */
+/**
+ * @template {Path} P
+ * @typedef {operations[P]["responses"] extends {[Status in 200 | 201]?: {content: {"application/json": infer Body}}} ? Body : never} Body
+ */
+/**
+ * @template {Path} P
+ * @typedef {Omit<Response, "json"> & {json: () => Promise<Body<P>>}} Answer a response whose JSON is what openapi.json says
+ */
+/**
+ * @template {Path} P
  * @typedef {object} Call
- * @property {Record<string, string | number | null | undefined>} [query] empty ones are left out
+ * @property {Query<P>} [query]
  * @property {AbortSignal} [signal]
  * @property {string} [accept]
  * @property {string} [method]
@@ -42,9 +57,10 @@ export const now = () => Date.now() + ahead;
  */
 
 /**
- * @param {string} path without a leading slash: the page also works below a stage prefix
- * @param {Call} [call]
- * @returns {Promise<Response>} a successful one
+ * @template {Path} P
+ * @param {P} path without a leading slash: the page also works below a stage prefix
+ * @param {Call<P>} [call]
+ * @returns {Promise<Answer<P>>} a successful one
  * @throws {Refused | Unreachable | Failed | DOMException} the last when the caller's signal aborts
  */
 export async function ask(path, { query = {}, signal, accept = "application/json", method = "GET", headers = {} } = {}) {
@@ -84,6 +100,7 @@ export async function ask(path, { query = {}, signal, accept = "application/json
 async function sentence(response) {
   const fallback = `The server answered ${response.status}.`;
   try {
+    /** @type {Partial<components["schemas"]["Invalid"]>} */
     const { detail, errors } = await response.json();
     const first = errors?.[0];
     return first?.field ? `${detail} (${first.field}: ${first.reason})` : typeof detail === "string" ? detail : fallback;
@@ -94,7 +111,7 @@ async function sentence(response) {
 
 /**
  * The query of the next page, from `Link: </raw_logs?…>; rel="next"`.
- * @param {Response} response
+ * @param {Pick<Response, "headers">} response
  * @returns {Record<string, string> | null}
  */
 export function nextPage(response) {

@@ -68,13 +68,13 @@ function traffic({ points, ends, report }) {
   const before = report.previous?.time_series ?? [];
   const dash = [3, 4];
   return [
-    ...(before.length ? [{ label: "Previous period", colour: "--faint", width: 1.25, values: points.map((_, i) => before[i]?.requests ?? null) }] : []),
-    { label: "Requests", colour: "--accent", area: "--accent-area", values: part(requests, false) },
-    { label: "Errors", colour: "--bad", area: "--bad-area", values: part(errors, false) },
+    ...(before.length ? [{ label: "Previous period", color: "--faint", width: 1.25, values: points.map((_, i) => before[i]?.requests ?? null) }] : []),
+    { label: "Requests", color: "--accent", area: "--accent-area", values: part(requests, false) },
+    { label: "Errors", color: "--bad", area: "--bad-area", values: part(errors, false) },
     ...(open
       ? [
-          { label: "_requests", colour: "--accent", dash, values: part(requests, true) },
-          { label: "_errors", colour: "--bad", dash, values: part(errors, true) },
+          { label: "_requests", color: "--accent", dash, values: part(requests, true) },
+          { label: "_errors", color: "--bad", dash, values: part(errors, true) },
         ]
       : []),
   ];
@@ -82,13 +82,13 @@ function traffic({ points, ends, report }) {
 
 /** @param {Point[]} points @returns {Line[]} */
 const latencies = (points) => [
-  { label: "p50", colour: "--p50", values: points.map((point) => point.p50) },
-  { label: "p95", colour: "--p95", values: points.map((point) => point.p95) },
-  { label: "p99", colour: "--p99", values: points.map((point) => point.p99) },
+  { label: "p50", color: "--p50", values: points.map((point) => point.p50) },
+  { label: "p95", color: "--p95", values: points.map((point) => point.p95) },
+  { label: "p99", color: "--p99", values: points.map((point) => point.p99) },
 ];
 
 /** @param {Line} line */
-const key = (line) => h("span", { class: "key" }, h("i", { css: { background: `var(${line.colour})` } }), line.label);
+const key = (line) => h("span", { class: "key" }, h("i", { css: { background: `var(${line.color})` } }), line.label);
 
 /** @param {number | null} index show this bucket's numbers beside the cursor */
 function hover(index) {
@@ -119,9 +119,9 @@ function hover(index) {
   tip.style.left = `${left > room / 2 ? left - tip.offsetWidth - 14 : left + 14}px`;
 }
 
-/** @param {string} colour @param {string} label @param {string} value */
-const pair = (colour, label, value) =>
-  h("div", null, h("dt", { class: "key" }, h("i", { css: { background: `var(${colour})` } }), label), h("dd", null, value));
+/** @param {string} color @param {string} label @param {string} value */
+const pair = (color, label, value) =>
+  h("div", null, h("dt", { class: "key" }, h("i", { css: { background: `var(${color})` } }), label), h("dd", null, value));
 
 /** @param {Point} point */
 const share = (point) => (point.requests ? (point.errors_count / point.requests) * 100 : 0);

@@ -9,20 +9,7 @@ import { resolve } from "./range.js";
 import { go, toggle, view } from "./view.js";
 
 /** @typedef {import("./view.js").View} View */
-/**
- * @typedef {object} Log
- * @property {string} id
- * @property {string} created_at
- * @property {string} method
- * @property {string} endpoint
- * @property {string | null} ip
- * @property {number} process_time ms
- * @property {number} status_code
- * @property {string | null} [consumer]
- * @property {string | null} [user_agent]
- * @property {string | null} [path]
- * @property {number} [weight] requests that this log stands for
- */
+/** @typedef {import("./api.js").Body<"raw_logs">[number]} Log */
 
 const PAGE = 100;
 const EXPORT_PAGE = 1_000;
@@ -52,7 +39,7 @@ const text = (form, name) => String(form.get(name) ?? "").trim();
 /**
  * The query of a view. The end stays open while it is "now": what arrives next belongs to it.
  * @param {View} shown
- * @returns {Record<string, string | number>}
+ * @returns {import("./api.js").Query<"raw_logs">}
  */
 export function logsQuery(shown) {
   const { start, end } = resolve(shown.range, now(), { start: Date.parse(shown.from), end: Date.parse(shown.to) });
@@ -72,7 +59,6 @@ export function logsQuery(shown) {
  */
 export async function showLogs(shown, signal, fresh) {
   const response = await ask("raw_logs", { query: { ...logsQuery(shown), limit: PAGE }, signal });
-  /** @type {Log[]} */
   const logs = await response.json();
   const young = logs.filter((log) => !known.has(log.id));
   const body = byId("log-rows");
@@ -100,7 +86,6 @@ async function more() {
   try {
     const response = await ask("raw_logs", { query: from });
     if (older !== from) return;
-    /** @type {Log[]} */
     const logs = await response.json();
     byId("log-rows").append(...logs.filter((log) => !known.has(log.id)).map((log) => line(log, view(), false)));
     for (const log of logs) known.add(log.id);
@@ -158,7 +143,7 @@ async function exportCsv() {
   const parts = [];
   let rows = 0;
   try {
-    /** @type {Record<string, string | number> | null} */
+    /** @type {import("./api.js").Query<"raw_logs"> | null} */
     let query = { ...logsQuery(view()), limit: EXPORT_PAGE };
     while (query && rows < EXPORT_MOST) {
       const response = await ask("raw_logs", { query, accept: "text/csv" });

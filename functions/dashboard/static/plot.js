@@ -1,5 +1,5 @@
 /**
- * The drawn chart: uPlot with our colours, labels, hover and drag. Without uPlot (no npm when the page was set up) it is
+ * The drawn chart: uPlot with our colors, labels, hover and drag. Without uPlot (no npm when the page was set up) it is
  * not drawn, and the table stands in.
  * @module
  */
@@ -10,7 +10,7 @@ import { DAY } from "./range.js";
 /**
  * @typedef {object} Line
  * @property {string} label
- * @property {string} colour name of a CSS variable
+ * @property {string} color name of a CSS variable
  * @property {string} [area] name of a CSS variable to fill with
  * @property {number} [width]
  * @property {number[]} [dash]
@@ -88,10 +88,10 @@ export class Plot {
   options(drawing, uPlot) {
     const style = getComputedStyle(document.documentElement);
     /** @param {string} name */
-    const colour = (name) => style.getPropertyValue(name).trim();
+    const color = (name) => style.getPropertyValue(name).trim();
     const utc = coarse(drawing.period);
     const font = `11px ${getComputedStyle(document.body).fontFamily}`;
-    const axis = { font, stroke: colour("--soft"), ticks: { show: false } };
+    const axis = { font, stroke: color("--soft"), ticks: { show: false } };
     const current = () => /** @type {Drawing} */ (this.drawing);
     return {
       width: this.place.clientWidth,
@@ -101,24 +101,24 @@ export class Plot {
       tzDate: (/** @type {number} */ s) => (utc ? uPlot.tzDate(new Date(s * 1_000), "Etc/UTC") : new Date(s * 1_000)),
       cursor: {
         y: false,
-        points: { size: 7, width: 2, fill: colour("--card") },
+        points: { size: 7, width: 2, fill: color("--card") },
         drag: { x: true, y: false, setScale: false },
       },
       scales: { y: { range: (/** @type {any} */ _, /** @type {any} */ __, /** @type {number | null} */ top) => [0, top ? top * 1.08 : 1] } },
       axes: [
         { ...axis, grid: { show: false }, space: 64, size: 32, values: (/** @type {any} */ _, /** @type {number[]} */ splits) => times(splits, utc) },
-        { ...axis, size: 54, gap: 8, grid: { stroke: colour("--line"), width: 1 }, space: 44,
+        { ...axis, size: 54, gap: 8, grid: { stroke: color("--line"), width: 1 }, space: 44,
           values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map((value) => current().show(value)) },
       ], // prettier-ignore
       series: [
         {},
         ...drawing.lines.map((line) => ({
           label: line.label,
-          stroke: colour(line.colour),
-          fill: line.area && colour(line.area),
+          stroke: color(line.color),
+          fill: line.area && color(line.area),
           width: line.width ?? 1.75,
           dash: line.dash,
-          points: { show: (/** @type {any} */ plot) => plot.data[0].length < 3, size: 6, fill: colour(line.colour) },
+          points: { show: (/** @type {any} */ plot) => plot.data[0].length < 3, size: 6, fill: color(line.color) },
         })),
       ],
       hooks: {

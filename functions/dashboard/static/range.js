@@ -106,13 +106,13 @@ export function fitting(length) {
 export const offered = (length) => PERIODS.filter((period) => length / SIZE[period] >= 2 && length / SIZE[period] <= 1_500);
 
 /**
- * The neighbour, earlier (-1) or later (+1), in whole buckets.
+ * The neighbor, earlier (-1) or later (+1), in whole buckets.
  * @param {Span} span
  * @param {Period} period
  * @param {number} direction
  * @returns {Span}
  */
-export function neighbour({ start, end }, period, direction) {
+export function neighbor({ start, end }, period, direction) {
   if (start === null || end === null) return { start, end };
   const length = ceil(end - start, period === "monthly" ? DAY : SIZE[period]);
   const from = start + direction * length;

@@ -10,32 +10,10 @@ import { fitting, following, offered, resolve, SIZE } from "./range.js";
 /** @typedef {import("./format.js").Maybe} Maybe */
 /** @typedef {import("./range.js").Span} Span */
 /** @typedef {import("./view.js").View} View */
-/** @typedef {{total_requests: number, unique_ips: Maybe, error_rate: Maybe, p50: Maybe, p95: Maybe, p99: Maybe}} Summary */
-/** @typedef {{timestamp: string, requests: number, errors_count: number, p50: Maybe, p95: Maybe, p99: Maybe}} Point */
-/** @typedef {{endpoint: string, requests: number, avg_time: Maybe, p95: Maybe, errors_count: number}} Endpoint */
-/**
- * @typedef {object} Delivery
- * @property {number} accepted
- * @property {Record<string, number>} rejected
- * @property {number} duplicates
- * @property {number} skewed
- * @property {Record<string, number>} dropped
- * @property {string | null} last_received_at
- */
-/**
- * @typedef {object} Answer of GET /dashboard; a block that cannot be told is null, its reason stands in `unavailable`
- * @property {Summary} summary
- * @property {Record<string, number> | null} method_usage
- * @property {Endpoint[] | null} endpoint_stats
- * @property {Record<string, number> | null} status_codes
- * @property {{ip: string, requests: number}[] | null} top_ips
- * @property {{consumer: string, requests: number, errors_count: number}[] | null} [top_consumers]
- * @property {Point[] | null} time_series
- * @property {Delivery | null} [delivery]
- * @property {{start: string | null, end: string | null, period: Period, complete: boolean}} [range]
- * @property {Record<string, string>} [unavailable]
- * @property {Pick<Answer, "summary" | "time_series">} [previous]
- */
+/** @typedef {import("./api.js").Body<"dashboard">} Answer a block that cannot be told is null, its reason stands in `unavailable` */
+/** @typedef {Answer["summary"]} Summary */
+/** @typedef {Answer["time_series"][number]} Point */
+/** @typedef {Answer["delivery"]} Delivery */
 /**
  * @typedef {object} Report
  * @property {Answer} answer

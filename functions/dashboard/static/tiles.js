@@ -26,7 +26,7 @@ const TILES = [
   { field: "p99", label: "p99", show: duration, about: "99% of requests were answered at least this fast", burden: true },
 ];
 
-/** A relative change that deserves a colour; below it is mostly chance. */
+/** A relative change that deserves a color; below it is mostly chance. */
 const NOTABLE = 0.1;
 
 /**

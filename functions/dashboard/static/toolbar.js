@@ -5,7 +5,7 @@
 import { now } from "./api.js";
 import { byId, fill, h } from "./dom.js";
 import { coarse, duration, interval, zone } from "./format.js";
-import { CHOICES, MINUTE, neighbour } from "./range.js";
+import { CHOICES, MINUTE, neighbor } from "./range.js";
 import { FILTERS, go, view } from "./view.js";
 
 /** @typedef {import("./view.js").View} View */
@@ -94,7 +94,7 @@ function choose(range) {
 /** @param {number} direction */
 function step(direction) {
   if (!report) return;
-  const { start, end } = neighbour(report.span, report.period, direction);
+  const { start, end } = neighbor(report.span, report.period, direction);
   if (start === null || end === null) return;
   go({ range: "custom", from: new Date(start).toISOString(), to: new Date(end).toISOString(), period: view().period });
 }

@@ -1,8 +1,8 @@
 """The form of an API key: `aak_`, 27 random characters, 6 characters of checksum.
 
-The prefix lets a reader and a secret scanner know a key when they see one; 27 characters of 62 are 160 random bits; the
-checksum tells a mistyped key from a good one without a look into any table. What is stored is the SHA-256 of the whole:
-a fast hash is right for a secret with that many random bits, which no list of guesses reaches.
+People and secret scanners recognise a key by its prefix. 27 characters of an alphabet of 62 are 160 random bits. The
+checksum finds a mistyped key without reading a table. The table holds the key's SHA-256: a fast hash is safe here,
+because nobody can guess 160 random bits.
 (The form follows GitHub's tokens: "Behind GitHub's new authentication token formats", github.blog, 2021.)
 """
 
@@ -27,17 +27,17 @@ def generate() -> str:
 
 
 def is_well_formed(key: str) -> bool:
-    """Whether this can be a key at all: prefix, length, alphabet and checksum."""
+    """Whether a text has the form of a key: prefix, length, alphabet and checksum."""
     return len(key) == LENGTH and key.isascii() and key.startswith(PREFIX) and key[-_CHECK:] == _checksum(key[:-_CHECK])
 
 
 def hashed(key: str) -> str:
-    """What is stored instead of the key: its SHA-256, in hexadecimal."""
+    """The key's SHA-256 in hexadecimal, which is stored instead of the key."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def new_id() -> str:
-    """An identifier that is no secret: 16 characters, 95 random bits."""
+    """A random identifier that is not secret: 16 characters, 95 random bits."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(16))
 
 

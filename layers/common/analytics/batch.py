@@ -1,8 +1,8 @@
 """A batch of logs as columns, and its packed form: the bytes that one DynamoDB item holds.
 
-Packed, a log takes some 20 bytes instead of 200: strings are kept once in a dictionary and referred to by index, times
-are differences, and zlib does the rest. It stays readable with `zlib` and `json` alone. Method, endpoint and status
-share one index, for a fold counts by that triple (a *cell*) and then touches it once per batch, not once per log.
+A packed log takes some 15 bytes instead of 200: each string is stored once and referred to by its index, times are
+stored as differences, and zlib compresses the rest. `zlib` and `json` alone can read it. Method, endpoint and status
+share one index, because a fold counts by that triple (a *series*) and so looks at it once per batch, not once per log.
 """
 
 from __future__ import annotations
@@ -10,26 +10,39 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic_core import from_json
 
-from analytics.schema import Log
+from analytics.schema import TEXTS, Log
 
-Cell = tuple[str, str, int]
-"""Method, endpoint, status code."""
+FORMAT = 1  # of a packed batch. A reader ignores columns that it does not know, so a new column needs no new number.
+
 Counts = Counter[str]
 """What became of requests on their way here: `accepted`, `duplicates`, `skewed`, `rejected.<why>`, `dropped.<why>`."""
 
 V = TypeVar("V")
 
 
+class SeriesKey(NamedTuple):
+    """What requests of one series have in common."""
+
+    method: str
+    endpoint: str
+    status_code: int
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the answer was an error: a status of 400 to 599."""
+        return 400 <= self.status_code <= 599
+
+
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """A column of repeating values: the log at position i has `values[ids[i]]`."""
+    """A dictionary-coded column: the log at position i has `values[ids[i]]`."""
 
     values: Sequence[str | None]
     ids: Sequence[int]
@@ -38,19 +51,20 @@ class Coded:
         """The value of the log at this position."""
         return self.values[self.ids[position]]
 
+    def compact(self) -> Coded | None:
+        """The same column without the values that no log has; None when no log has any."""
+        return _column([self.values[number] for number in self.ids])
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Logs received together, as columns of equal length, oldest first; None for a column that no log fills."""
+    """Logs received together, as columns of equal length, oldest first."""
 
-    cells: Sequence[Cell] = ()
-    cell_ids: Sequence[int] = ()
+    series: Sequence[SeriesKey] = ()
+    series_ids: Sequence[int] = ()  # of each log, its place in `series`
     times: Sequence[int] = ()  # when each request began, microseconds since 1970
     durations: Sequence[int] = ()  # microseconds
-    addresses: Coded | None = None
-    consumers: Coded | None = None
-    user_agents: Coded | None = None
-    paths: Coded | None = None
+    texts: Mapping[str, Coded] = field(default_factory=dict)  # by field of TEXTS, of the fields that some log has
     weights: Sequence[int] | None = None  # requests each log stands for; None: one each
     counts: Counts = field(default_factory=Counter)
 
@@ -64,19 +78,16 @@ class Batch:
 
     @classmethod
     def of(cls, logs: Iterable[Log], counts: Counts | None = None) -> Batch:
-        """Columns of validated logs, put in order of time; `accepted` is added to the counts."""
+        """The batch of some validated logs, put in order of time; `accepted` is added to the counts."""
         rows = sorted(logs, key=_created_at)
-        cells, cell_ids = _code([(row["method"], row["endpoint"], row["status_code"]) for row in rows])
+        series, series_ids = _code([(row["method"], row["endpoint"], row["status_code"]) for row in rows])
         weights = [row.get("weight", 1) for row in rows]
         batch = cls(
-            cells=cells,
-            cell_ids=cell_ids,
+            series=list(map(SeriesKey._make, series)),
+            series_ids=series_ids,
             times=[row["created_at"] for row in rows],
             durations=[round(row["process_time"] * 1000) for row in rows],
-            addresses=_column([row.get("ip") for row in rows]),
-            consumers=_column([row.get("consumer") for row in rows]),
-            user_agents=_column([row.get("user_agent") for row in rows]),
-            paths=_column([row.get("path") for row in rows]),
+            texts=_filled({name: _column([row.get(name) for row in rows]) for name in TEXTS}),  # type: ignore[misc]
             weights=weights if any(weight != 1 for weight in weights) else None,
         )
         return replace(batch, counts=Counter({"accepted": batch.requests}) + (counts or Counter()))
@@ -89,73 +100,52 @@ class Batch:
                 return column[positions.start : positions.stop]
             return [column[position] for position in positions]
 
-        def coded(column: Coded | None) -> Coded | None:
-            return column and Coded(column.values, only(column.ids))
-
         return Batch(
-            cells=self.cells,
-            cell_ids=only(self.cell_ids),
+            series=self.series,
+            series_ids=only(self.series_ids),
             times=only(self.times),
             durations=only(self.durations),
-            addresses=coded(self.addresses),
-            consumers=coded(self.consumers),
-            user_agents=coded(self.user_agents),
-            paths=coded(self.paths),
+            texts={name: Coded(column.values, only(column.ids)) for name, column in self.texts.items()},
             weights=None if self.weights is None else only(self.weights),
         )
 
     def compact(self) -> Batch:
-        """The same logs without the values that none of them has: `take` leaves those in the dictionaries."""
-
-        def coded(column: Coded | None) -> Coded | None:
-            return column and _column([column.values[number] for number in column.ids])
-
-        cells, cell_ids = _code([self.cells[number] for number in self.cell_ids])
-        return replace(
-            self,
-            cells=cells,
-            cell_ids=cell_ids,
-            addresses=coded(self.addresses),
-            consumers=coded(self.consumers),
-            user_agents=coded(self.user_agents),
-            paths=coded(self.paths),
-        )
+        """The same logs without the values that none of them has, which `take` leaves in the dictionaries."""
+        series, series_ids = _code([self.series[number] for number in self.series_ids])
+        texts = _filled({name: column.compact() for name, column in self.texts.items()})
+        return replace(self, series=series, series_ids=series_ids, texts=texts)
 
     def pack(self) -> bytes:
-        """The bytes to store; `unpack` is the way back."""
+        """The bytes to store. `unpack` reads them."""
         columns: dict[str, object] = {
-            "v": 1,
-            "c": self.cells,
-            "i": self.cell_ids,
+            "v": FORMAT,
+            "c": self.series,
+            "i": self.series_ids,
             "t": _differences(self.times),
             "d": self.durations,
             "w": self.weights,
             "n": self.counts,
         }
-        for name, column in zip("akup", (self.addresses, self.consumers, self.user_agents, self.paths), strict=True):
-            columns[name] = column and (column.values, column.ids)
+        columns |= {TEXTS[name].column: (column.values, column.ids) for name, column in self.texts.items()}
         filled = {name: column for name, column in columns.items() if column}
         return zlib.compress(json.dumps(filled, separators=(",", ":"), ensure_ascii=False).encode())
 
     @classmethod
     def unpack(cls, packed: bytes) -> Batch:
-        """The batch that was packed. Raises ValueError for other bytes."""
+        """The batch that was packed. Raises ValueError for bytes that are damaged or of a format that is not known."""
         try:
             columns: dict[str, Any] = from_json(zlib.decompress(packed))
         except zlib.error as error:
             raise ValueError("not a packed batch") from error
-        if columns.get("v") != 1:
-            raise ValueError(f"a batch packed in format {columns.get('v')}: only 1 is known")
+        if columns.get("v") != FORMAT:
+            raise ValueError(f"a batch packed in format {columns.get('v')}: only {FORMAT} is known")
         get = columns.get
         return cls(
-            cells=[(method, endpoint, status) for method, endpoint, status in get("c", ())],
-            cell_ids=get("i", ()),
+            series=list(map(SeriesKey._make, get("c", ()))),
+            series_ids=get("i", ()),
             times=list(accumulate(get("t", ()))),
             durations=get("d", ()),
-            addresses=_coded(get("a")),
-            consumers=_coded(get("k")),
-            user_agents=_coded(get("u")),
-            paths=_coded(get("p")),
+            texts={name: Coded(*columns[text.column]) for name, text in TEXTS.items() if text.column in columns},
             weights=get("w"),
             counts=Counter(get("n")),
         )
@@ -175,8 +165,8 @@ def _column(values: Sequence[str | None]) -> Coded | None:
     return None if all(value is None for value in values) else Coded(*_code(values))
 
 
-def _coded(column: tuple[list[str | None], list[int]] | None) -> Coded | None:
-    return column and Coded(*column)
+def _filled(columns: Mapping[str, Coded | None]) -> dict[str, Coded]:
+    return {name: column for name, column in columns.items() if column is not None}
 
 
 def _differences(times: Sequence[int]) -> list[int]:

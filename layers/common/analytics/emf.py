@@ -1,6 +1,6 @@
-"""A line of output that CloudWatch takes as metrics: its embedded metric format, which needs no call and no permission.
+"""CloudWatch's embedded metric format: a line of output that becomes metrics, without a call or a permission.
 
-The line must reach the log as it is. `logging` would wrap it: on Lambda, in JSON, as the text of a message.
+Write the line to standard output. `logging` would wrap it in JSON on Lambda, and CloudWatch would not recognise it.
 Specification: "CloudWatch embedded metric format", AWS documentation, 2026.
 """
 
@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-NAMESPACE = "ApiAnalytics"  # of all our metrics, as template.yaml alarms on them
+NAMESPACE = "ApiAnalytics"  # template.yaml names it in its alarms
 
 
-def line(dimensions: Mapping[str, str], figures: Mapping[str, tuple[float, str]], now: int) -> str:
-    """Figures, each with its unit ("Seconds", "Count"), as one line; `now` is in microseconds since 1970."""
+def line(dimensions: Mapping[str, str], metrics: Mapping[str, tuple[float, str]], now: int) -> str:
+    """Metrics as one line: each name with its value and its unit ("Seconds", "Count").
+
+    `dimensions` are the names and values to find them by; `now` is in microseconds since 1970.
+    """
     described = {
         "Namespace": NAMESPACE,
         "Dimensions": [list(dimensions)],
-        "Metrics": [{"Name": name, "Unit": unit} for name, (_, unit) in figures.items()],
+        "Metrics": [{"Name": name, "Unit": unit} for name, (_, unit) in metrics.items()],
     }
     about = {"Timestamp": now // 1000, "CloudWatchMetrics": [described]}
-    return json.dumps({"_aws": about, **dimensions, **{name: value for name, (value, _) in figures.items()}}) + "\n"
+    return json.dumps({"_aws": about, **dimensions, **{name: value for name, (value, _) in metrics.items()}}) + "\n"

@@ -1,7 +1,4 @@
-"""Every refusal a caller can meet, each with the HTTP status it is answered with.
-
-They are raised anywhere and answered in one place, `analytics.web`.
-"""
+"""Every refusal a caller can meet, each with its HTTP status. `analytics.web` answers them all in one place."""
 
 from __future__ import annotations
 
@@ -10,7 +7,11 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a request: which log of the batch (or None), which field (or None), and why."""
+    """One thing wrong with a request.
+
+    `index` is the log's place in the batch, `field` the name of a field or parameter; None where neither applies.
+    `reason` is one sentence for a person.
+    """
 
     index: int | None
     field: str | None
@@ -18,7 +19,7 @@ class Problem:
 
 
 class ApiError(Exception):
-    """A request that cannot be served; `detail` is one sentence for the caller, and safe to show."""
+    """A request that cannot be served. `detail` is one sentence for the caller and holds no secret."""
 
     status = 500
 
@@ -32,41 +33,44 @@ class ApiError(Exception):
         return {"detail": self.detail}
 
 
+UNKNOWN_KEY = "Missing or invalid API key: send it in the X-API-Key header"
+
+
 class Unauthorized(ApiError):
-    """The key is missing, malformed, unknown, expired or revoked: all the same to the caller."""
+    """The key is missing, malformed, unknown, expired or revoked. The answer does not say which."""
 
     status = 401
 
-    def __init__(self, detail: str = "Missing or invalid API key", *, scheme: str = "ApiKey") -> None:
+    def __init__(self, detail: str = UNKNOWN_KEY, *, scheme: str = "ApiKey") -> None:
         super().__init__(detail, headers={"WWW-Authenticate": scheme})
 
 
 class Forbidden(ApiError):
-    """The key is good, but not for this."""
+    """The key is valid, but its scope does not allow this."""
 
     status = 403
 
 
 class NotFound(ApiError):
-    """There is no such thing."""
+    """What was asked for does not exist."""
 
     status = 404
 
 
 class Conflict(ApiError):
-    """It cannot be done as things stand."""
+    """The request conflicts with what is stored."""
 
     status = 409
 
 
 class TooLarge(ApiError):
-    """The body is larger, or holds more logs, than is taken at once."""
+    """The body is too large, or the batch holds too many logs."""
 
     status = 413
 
 
 class Invalid(ApiError):
-    """What was sent cannot be read or does not make sense; `problems` says what and where."""
+    """What was sent cannot be read or is not valid. `problems` says what is wrong and where."""
 
     status = 422
 
@@ -79,8 +83,18 @@ class Invalid(ApiError):
         return {"detail": self.detail, "errors": [asdict(problem) for problem in self.problems]}
 
 
+class UnsupportedCoding(Invalid):
+    """The body has a content coding that the service does not know. The answer names the one that it knows."""
+
+    status = 415
+
+    def __init__(self, detail: str, problems: list[Problem] | None = None) -> None:
+        super().__init__(detail, problems)
+        self.headers = {"Accept-Encoding": "gzip"}
+
+
 class TooMany(ApiError):
-    """More calls than are allowed; `retry_after` is in seconds."""
+    """More calls than allowed. `retry_after` is in seconds."""
 
     status = 429
 
@@ -89,10 +103,10 @@ class TooMany(ApiError):
 
 
 class Unavailable(ApiError):
-    """The table is throttled or out of reach, and trying again later is right.
+    """The table is throttled or out of reach; trying again later is right.
 
-    A write was refused as a whole, or its answer got lost: then it may be done as a whole. What is sent again under its
-    id is stored once either way.
+    A write was either refused as a whole, or done as a whole and its answer lost. A batch that is sent again under its
+    `batch_id` is stored once in both cases. `retry_after` is in seconds.
     """
 
     status = 503

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from typing import Annotated, NotRequired, cast
+from typing import Annotated, Any, NotRequired, cast, get_args, get_type_hints
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails, PydanticCustomError, from_json
@@ -63,6 +64,18 @@ Address = Annotated[str, Field(max_length=64, json_schema_extra=_EITHER), AfterV
 """An IPv4 or IPv6 address in its one canonical spelling: zone dropped, IPv4 inside IPv6 unwrapped."""
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Part of the annotation of an optional text field of `Log`: all that the service needs to know of the field.
+
+    From it the field is stored in packed batches, filtered by (a query parameter of its name that takes the whole
+    value), and exported. To count its values in summaries as well, see `analytics.summary.counters`.
+    """
+
+    column: str  # the name of its column in a packed batch: stored, so it never changes
+    filter: str  # what the query parameter takes, for the API's document
+
+
 class Log(TypedDict):
     """One request, as a client reports it."""
 
@@ -71,13 +84,36 @@ class Log(TypedDict):
     created_at: Moment
     method: Token
     endpoint: Annotated[str, Field(min_length=1, max_length=512, pattern=_PRINTABLE)]
-    ip: NotRequired[Address | None]
+    ip: NotRequired[Annotated[Address, Text("a", "an address in any spelling")] | None]
     process_time: Annotated[float, Field(ge=0, le=MAX_DURATION_MS, description="milliseconds")]
     status_code: Annotated[int, Field(ge=100, le=599)]
     weight: NotRequired[Annotated[int, Field(ge=1, le=1_000_000, description="requests this log stands for")]]
-    consumer: NotRequired[Annotated[str, Field(min_length=1, max_length=128, pattern=_PRINTABLE)] | None]
-    user_agent: NotRequired[Annotated[str, Field(min_length=1, max_length=256, pattern=_PRINTABLE)] | None]
-    path: NotRequired[Annotated[str, Field(min_length=1, max_length=512, pattern=_PRINTABLE)] | None]
+    consumer: NotRequired[
+        Annotated[str, Field(min_length=1, max_length=128, pattern=_PRINTABLE), Text("k", "the whole name")] | None
+    ]
+    user_agent: NotRequired[
+        Annotated[str, Field(min_length=1, max_length=256, pattern=_PRINTABLE), Text("u", "the whole header")] | None
+    ]
+    path: NotRequired[
+        Annotated[str, Field(min_length=1, max_length=512, pattern=_PRINTABLE), Text("p", "the whole raw path")] | None
+    ]
+
+
+def _texts() -> tuple[dict[str, Text], dict[str, Any]]:
+    found, types = dict[str, Text](), dict[str, Any]()
+    for name, hint in get_type_hints(Log, include_extras=True).items():
+        hints = [hint]
+        while hints:
+            each = hints.pop()
+            for text in getattr(each, "__metadata__", ()):
+                if isinstance(text, Text):
+                    found[name], types[name] = text, get_args(hint)[0]  # without NotRequired
+            hints += get_args(each)
+    return found, types
+
+
+TEXTS, TEXT_TYPES = _texts()
+"""The optional text fields of a log (`ip`, `consumer`, `user_agent`, `path`), and the type of each."""
 
 
 class Client(TypedDict):

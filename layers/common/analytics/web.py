@@ -1,22 +1,24 @@
-"""What the three HTTP applications share: how they are made, answer errors, know a key, read a body."""
+"""What the three HTTP applications share: creation, error answers, the check of a key, reading of a body."""
 
 from __future__ import annotations
 
 import logging
 import time
-import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 from fastapi import FastAPI, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyHeader
 from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope, Send
 
 from analytics import api_key
+from analytics.content_coding import decoded
 from analytics.errors import ApiError, Forbidden, Invalid, Problem, TooLarge, Unauthorized
+from analytics.reasons import reason
 from analytics.schema import MAX_BODY, MAX_PROBLEMS
 from analytics.settings import Settings
 from analytics.store import KeyRecord, KeyTable, LogTable
@@ -24,7 +26,7 @@ from analytics.store.quota import Quota
 
 logger = logging.getLogger("analytics")
 
-# A refusal is of one caller and one moment: a cache before the API must not give it to the next.
+# A refusal is for one caller at one moment: no cache before the API may give it to another.
 _NOT_STORED = {"Cache-Control": "no-store"}
 
 api_key_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The key from POST /generate_key")
@@ -32,7 +34,7 @@ api_key_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="T
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What the routes work with. `now` gives microseconds since 1970."""
+    """What the routes work with. `now` returns microseconds since 1970."""
 
     settings: Settings
     keys: KeyTable
@@ -41,7 +43,7 @@ class Service:
 
     @classmethod
     def connect(cls, settings: Settings) -> Service:
-        """The service over the tables that the settings name."""
+        """The service over the tables named in the settings."""
         from analytics.store.client import connect
 
         client = connect()
@@ -58,9 +60,28 @@ class Service:
         )
 
 
+class _Application(FastAPI):
+    """An application that answers HEAD as it answers GET, without the body."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            if scope["method"] == "HEAD":
+                scope, send = {**scope, "method": "GET"}, _without_body(send)
+            if scope["path"] == self.root_path:  # Starlette has no route for an empty path
+                scope = {**scope, "path": f"{self.root_path}/"}
+        await super().__call__(scope, receive, send)
+
+
+def _without_body(send: Send) -> Send:
+    async def send_head(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return send_head
+
+
 def application(title: str) -> FastAPI:
-    """An empty application that answers every error as JSON. It has no documentation routes: see /docs."""
-    app = FastAPI(title=title, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    """An empty application that answers every error as JSON. It has no documentation routes of its own."""
+    app = _Application(title=title, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -69,15 +90,17 @@ def application(title: str) -> FastAPI:
 
 
 def authorized(service: Service, scope: str, *, erasing: bool = False) -> Callable[..., Awaitable[KeyRecord]]:
-    """A dependency: the record of the key in X-API-Key, of a key whose data is being erased only where `erasing`.
+    """A dependency: the record of the key in X-API-Key. A key that erases its stream is valid only where `erasing`.
 
-    Raises Unauthorized without a good key, Forbidden when the key is not for `scope` ("read", "write" or "full"), and
-    TooMany when the stream has used up the day's calls of that scope. Calls about keys themselves ("full") are not
-    counted, and for them a record is read anew: a key that was just revoked makes no other keys.
+    Raises Unauthorized without a valid key, Forbidden when the key does not have the scope ("read", "write" or "full"),
+    and TooMany when the stream has used up the day's calls of that scope. Calls that manage keys ("full") are not
+    counted, and read the record anew: a key that was just revoked makes no other keys.
     """
     quota = Quota(scope)
 
-    async def find(text: Annotated[str | None, Security(api_key_header)] = None) -> KeyRecord:
+    async def find(request: Request, text: Annotated[str | None, Security(api_key_header)] = None) -> KeyRecord:
+        if text is None and "authorization" in request.headers:
+            raise Unauthorized(_elsewhere(request.headers["authorization"]))
         if text is None or not api_key.is_well_formed(text):
             raise Unauthorized
         now = service.now()
@@ -93,33 +116,30 @@ def authorized(service: Service, scope: str, *, erasing: bool = False) -> Callab
     return find
 
 
-async def read_body(request: Request) -> bytes:
-    """The body of a request, decompressed where it is gzip.
+def _elsewhere(authorization: str) -> str:
+    """What to tell a caller who has sent an `Authorization` header and no key."""
+    scheme = authorization.partition(" ")[0].lower()
+    where = "as Authorization: Bearer" if scheme == "bearer" else "in the Authorization header"
+    return f"Missing API key: send it in the X-API-Key header, not {where}"
 
-    Raises TooLarge past MAX_BODY bytes, without reading or inflating further, and Invalid for a broken gzip stream.
+
+def header(request: Request, name: str) -> str:
+    """All lines of a header, joined by commas; empty when there is none."""
+    return ",".join(request.headers.getlist(name))
+
+
+async def read_body(request: Request) -> bytes:
+    """The body of a request, decompressed if it is gzip.
+
+    Raises TooLarge past MAX_BODY bytes, without reading or inflating further, UnsupportedCoding for a content coding
+    other than gzip, and Invalid for broken gzip.
     """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY:
             raise TooLarge(f"A body is at most {MAX_BODY} bytes")
-    encoding = request.headers.get("content-encoding", "identity").lower()
-    if encoding == "identity":
-        return bytes(body)
-    if encoding != "gzip":
-        raise Invalid("The content encoding is not known", [Problem(None, None, "Input should be plain or gzip")])
-    inflate = zlib.decompressobj(wbits=31)
-    try:
-        plain = inflate.decompress(body, MAX_BODY + 1)
-    except zlib.error as error:
-        raise Invalid("The body is not valid gzip") from error
-    if len(plain) > MAX_BODY:
-        raise TooLarge(f"A body is at most {MAX_BODY} bytes after decompression")
-    if not inflate.eof:
-        raise Invalid("The body is not valid gzip: it ends too early")
-    if inflate.unused_data:
-        raise Invalid("The body is not valid gzip: it goes on after its end")
-    return plain
+    return decoded(body, header(request, "content-encoding"), MAX_BODY)
 
 
 async def _on_api_error(_: Request, error: Exception) -> JSONResponse:
@@ -130,13 +150,11 @@ async def _on_api_error(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
-    problems = [_query_problem(each) for each in cast("RequestValidationError", error).errors()[:MAX_PROBLEMS]]
+    problems = []
+    for each in cast("RequestValidationError", error).errors()[:MAX_PROBLEMS]:
+        where = [str(part) for part in each["loc"] if part not in ("query", "body", "path", "header")]
+        problems.append(Problem(None, ".".join(where)[:128] or None, reason(each)))
     return await _on_api_error(request, Invalid("The request is not valid", problems))
-
-
-def _query_problem(error: dict[str, Any]) -> Problem:
-    where = [str(part) for part in error["loc"] if part not in ("query", "body", "path", "header")]
-    return Problem(None, ".".join(where)[:128] or None, error["msg"])
 
 
 async def _on_http_error(_: Request, error: Exception) -> JSONResponse:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -102,6 +104,83 @@ def test_an_expired_key_of_the_stream_goes_too(engine: Engine, clock: Clock) -> 
     engine.keys.add(replace(RECORD, key_hash="00" * 32, key_id="Key0000000000002", expires_at=NOON))
     erasure(engine, clock).step(RECORD)
     assert engine.client.scan(TableName=engine.keys_table)["Count"] == 2  # the erasing key and the stream
+
+
+@contextmanager
+def before(engine: Engine, operation: str, act: Callable[[], None]) -> Iterator[None]:
+    """Do something just before each call of an operation."""
+
+    def hook(**_: Any) -> None:
+        act()
+
+    event = f"before-call.dynamodb.{operation}"
+    engine.client.meta.events.register(event, hook)
+    yield
+    engine.client.meta.events.unregister(event, hook)
+
+
+def with_others(engine: Engine, number: int) -> list[KeyRecord]:
+    """Add the key and so many others to its stream; returns the others."""
+    others = [replace(RECORD, key_hash=f"{n:064x}", key_id=f"{n:016}") for n in range(number)]
+    for record in (RECORD, *others):
+        engine.keys.add(record)
+    return others
+
+
+def sealed_at(engine: Engine) -> int | None:
+    """What the stream's item says."""
+    item = engine.keys.stream_item(RECORD.stream)
+    return int(item["sealed_at"]["N"]) if "sealed_at" in item else None
+
+
+def test_no_other_key_takes_over_an_erasure_that_has_just_begun(engine: Engine, clock: Clock) -> None:
+    """While the other keys are still there, none of them can begin it anew, with a grace of its own."""
+    (second,) = with_others(engine, 1)
+    with before(engine, "TransactWriteItems", lambda: clock.advance(21)):  # the deadline is over when it has begun
+        assert erasure(engine, clock).step(RECORD) == Progress(0, complete=False)
+    assert second in engine.keys.of(RECORD.stream)
+    with pytest.raises(Unauthorized):
+        erasure(engine, clock).step(second)
+    assert engine.keys.stream_item(RECORD.stream)["erasing"] == {"S": RECORD.key_hash}
+    assert second in engine.keys.of(RECORD.stream)
+
+
+def test_a_stream_is_sealed_when_its_last_other_key_is_gone(engine: Engine, clock: Clock) -> None:
+    """Not when a deadline left some: their holders could write after the grace."""
+    with_others(engine, 30)
+    with before(engine, "BatchWriteItem", lambda: clock.advance(21)):
+        assert erasure(engine, clock).step(RECORD) == Progress(0, complete=False)
+    assert len(engine.keys.of(RECORD.stream)) == 6  # 25 are gone
+    assert sealed_at(engine) is None
+    clock.advance(GRACE / SECOND)
+    assert erasure(engine, clock).step(marked(engine)) == Progress(0, complete=False, wait=90)
+    assert sealed_at(engine) == clock.at
+
+
+def test_the_page_counts_from_when_it_was_asked_for(engine: Engine, clock: Clock) -> None:
+    """An answer that takes long tells what was there when it was read, which may be before the grace was over."""
+    with_others(engine, 0)
+    erasure(engine, clock).step(RECORD)
+    clock.at = NOON + GRACE - SECOND
+    with before(engine, "Query", lambda: clock.advance(2)):
+        assert erasure(engine, clock).step(marked(engine)) == Progress(0, complete=False, wait=1)
+
+
+def test_of_two_callers_the_first_seals(engine: Engine, clock: Clock) -> None:
+    """The one who comes second does not move the time on: the grace would never end while somebody asks."""
+    with_others(engine, 1)
+    nested: list[Progress] = []
+
+    def other_caller() -> None:
+        if not nested:
+            nested.append(Progress(0, complete=False))
+            nested.append(erasure(engine, clock).step(marked(engine)))
+            clock.advance(10)
+
+    with before(engine, "BatchWriteItem", other_caller):
+        assert erasure(engine, clock).step(RECORD) == Progress(0, complete=False, wait=80)
+    assert nested[1] == Progress(0, complete=False, wait=90)
+    assert sealed_at(engine) == NOON
 
 
 class Stubbed:

@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from analytics.errors import Conflict, Unavailable
+from analytics.errors import Conflict, Unauthorized, Unavailable
 from analytics.store import KeyRecord, KeyTable
 from analytics.store.keys import MAX_KEYS
 from tests.conftest import NOON
@@ -220,6 +220,40 @@ def test_a_key_that_is_believed_costs_no_read() -> None:
     client.close()
 
 
+def test_keys_that_were_not_read_are_asked_for_again() -> None:
+    """A busy table leaves some of a batch unread; reads are consistent, or a new key would be missing."""
+    client = boto3.client("dynamodb", endpoint_url="http://127.0.0.1:9")
+    records = [replace(RECORD, key_hash=f"{n:064x}", key_id=f"{n:016}", created_at=NOON + n) for n in range(3)]
+    hashes = [record.key_hash for record in records]
+
+    def batch(*hashes: str) -> Any:
+        return {"keys": {"Keys": [{"key_hash": {"S": each}} for each in hashes], "ConsistentRead": True}}
+
+    with Stubber(client) as stub:
+        asked = {"TableName": "keys", "Key": {"key_hash": {"S": f"stream#{RECORD.stream}"}}, "ConsistentRead": True}
+        stub.add_response("get_item", {"Item": {"hashes": {"SS": hashes}}}, asked)
+        for found, left in ((records[2:], hashes[:2]), ([], hashes[:2]), (records[:2], [])):
+            answer: Any = {"Responses": {"keys": [each.item() for each in found]}}
+            answer |= {"UnprocessedKeys": batch(*left)} if left else {}
+            expected = batch(*(hashes if found == records[2:] else hashes[:2]))
+            stub.add_response("batch_get_item", answer, {"RequestItems": expected})
+        assert KeyTable(client, "keys").of(RECORD.stream) == records
+        stub.assert_no_pending_responses()
+    client.close()
+
+
+def test_what_an_instance_changed_it_knows_at_once(engine: Engine) -> None:
+    """It does not use the record that it read before it changed the key."""
+    new = replace(RECORD, key_hash="ff" * 32, key_id="Key0000000000002")
+    engine.keys.add(RECORD)
+    assert engine.keys.find(RECORD.key_hash, NOON) == RECORD
+    engine.keys.rotate(RECORD, new, NOON + SECOND, RECORD, NOON)
+    assert engine.keys.find(RECORD.key_hash, NOON) == replace(RECORD, expires_at=NOON + SECOND)
+    assert engine.keys.find(new.key_hash, NOON) == new
+    engine.keys.remove(new)
+    assert engine.keys.find(new.key_hash, NOON) is None
+
+
 @pytest.mark.parametrize(
     ("scope", "allowed"), [("full", ["read", "write", "full"]), ("read", ["read"]), ("write", ["write"])]
 )
@@ -227,3 +261,40 @@ def test_a_key_allows_what_its_scope_says(scope: str, allowed: list[str]) -> Non
     """A full key does everything; the others do what they are named for, and never what is for full keys."""
     record = replace(RECORD, scope=scope)
     assert [wanted for wanted in ("read", "write", "full") if record.allows(wanted)] == allowed
+
+
+@pytest.mark.parametrize("state", ["revoked", "expired", "erasing"])
+def test_a_rotation_needs_the_key_that_asks_for_it(engine: Engine, state: str) -> None:
+    """The transaction checks it: a stolen key that has just ended makes no other key out of a good one."""
+    by = replace(RECORD, key_hash="00" * 32, key_id="Key0000000000002")
+    engine.keys.add(RECORD)
+    engine.keys.add(replace(by, expires_at=NOON) if state == "expired" else by)
+    if state == "revoked":
+        engine.keys.remove(by)
+    if state == "erasing":
+        engine.client.put_item(TableName=engine.keys_table, Item=by.item() | {"status": {"S": "erasing"}})
+    new = replace(RECORD, key_hash="ff" * 32, key_id="Key0000000000003")
+    with pytest.raises(Unauthorized):
+        engine.keys.rotate(RECORD, new, NOON + 60, by, NOON)
+    assert engine.keys.find(RECORD.key_hash, NOON, fresh=True) == RECORD
+    assert engine.keys.find(new.key_hash, NOON) is None
+
+
+def test_streams_are_found_on_every_page_of_the_table() -> None:
+    """The table of keys grows beyond a page of a megabyte; a page may also hold no stream at all."""
+    client = boto3.client("dynamodb", endpoint_url="http://127.0.0.1:9")
+    last = {"key_hash": {"S": "last of its page"}}
+    asked = {
+        "TableName": "keys",
+        "FilterExpression": "begins_with(key_hash, :stream) AND attribute_not_exists(erasing)",
+        "ExpressionAttributeValues": {":stream": {"S": "stream#"}},
+        "ProjectionExpression": "key_hash",
+    }
+    with Stubber(client) as stub:
+        page: Any = {"Items": [{"key_hash": {"S": "stream#a"}}], "LastEvaluatedKey": last}
+        stub.add_response("scan", page, asked)
+        stub.add_response("scan", {"Items": [], "LastEvaluatedKey": last}, asked | {"ExclusiveStartKey": last})
+        stub.add_response("scan", {"Items": [{"key_hash": {"S": "stream#b"}}]}, asked | {"ExclusiveStartKey": last})
+        assert list(KeyTable(client, "keys").streams()) == ["a", "b"]
+        stub.assert_no_pending_responses()
+    client.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import string
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +19,11 @@ from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
 from analytics.batch import Batch
-from analytics.errors import Unavailable
+from analytics.errors import Conflict, Unavailable
 from analytics.schema import Log
 from analytics.store import LogTable
 from analytics.store.client import connect
-from analytics.summary.rollup import Stored
+from analytics.summary.rollup import StoredBatch
 from bench.storm import Fault, InTurn, Met, Storm
 from tests.conftest import NOON
 from tests.support.engines import Engine
@@ -74,10 +75,11 @@ def large(logs: int) -> Batch:
 
 
 def batch_of(logs: list[dict[str, Any]]) -> Batch:
+    """These logs as a batch."""
     return Batch.of(cast("list[Log]", logs))
 
 
-def durations(stored: Iterator[Stored]) -> list[int]:
+def durations(stored: Iterator[StoredBatch]) -> list[int]:
     """The duration of the first log of each batch: what `small` marks them with."""
     return [each.batch.durations[0] for each in stored]
 
@@ -87,7 +89,8 @@ def test_batches_come_back_as_they_were_in_the_order_of_their_receipt(engine: En
     for second in (3, 1, 2):
         assert engine.logs.append("me", small(second), NOON + second * SECOND, f"batch-{second}") is True
     expected = [
-        Stored(f"L#2025-11-24T12:00:0{second}.000000Z#batch-{second}", unpacked(small(second))) for second in (1, 2, 3)
+        StoredBatch(f"L#2025-11-24T12:00:0{second}.000000Z#batch-{second}", unpacked(small(second)))
+        for second in (1, 2, 3)
     ]
     assert list(engine.logs.since("me")) == expected
     assert list(engine.logs.newest("me")) == expected[::-1]
@@ -112,25 +115,32 @@ def test_a_batch_without_an_id_is_stored_each_time(engine: Engine) -> None:
 
 
 def test_a_batch_is_stored_once_whenever_it_comes_again(engine: Engine) -> None:
-    """The second append of a batch id is False and changes nothing, at whatever time and with whatever in it."""
+    """The second append of a batch id is False, at whatever time; of other logs a Conflict. Neither stores any."""
     assert engine.logs.append("me", small(1), NOON, "b") is True
     assert engine.logs.append("me", small(1), NOON, "b") is False
-    assert engine.logs.append("me", small(2), NOON + 3600 * SECOND, "b") is False
+    assert engine.logs.append("me", small(1), NOON + 3600 * SECOND, "b") is False
+    with pytest.raises(Conflict, match="batch_id"):
+        engine.logs.append("me", small(2), NOON, "b")
     assert engine.sort_keys() == ["B#b", "L#2025-11-24T12:00:00.000000Z#b"]
     assert durations(engine.logs.since("me")) == [1]
 
 
 def test_the_mark_of_a_batch_expires_after_a_day(engine: Engine) -> None:
-    """The `B#` item holds nothing but its time to live, a day from receipt in whole seconds since 1970."""
+    """The `B#` item holds a checksum, and its time to live, a day from receipt in whole seconds since 1970."""
     engine.logs.append("me", small(), NOON, "b")
     mark = engine.client.get_item(TableName=engine.logs_table, Key={"api_key": {"S": "me"}, "timestamp": {"S": "B#b"}})[
         "Item"
     ]
-    assert mark == {"api_key": {"S": "me"}, "timestamp": {"S": "B#b"}, "ttl": {"N": str(NOON // SECOND + 86_400)}}
+    assert mark == {
+        "api_key": {"S": "me"},
+        "timestamp": {"S": "B#b"},
+        "ttl": {"N": str(NOON // SECOND + 86_400)},
+        "sum": {"B": zlib.adler32(zlib.decompress(small().pack())).to_bytes(4, "big")},
+    }
 
 
 def test_one_of_many_appends_at_once_stores_the_batch(dynoxide_client: DynamoDBClient) -> None:
-    """Of eight concurrent appends of a batch id one is True; the others are False, or told to try again.
+    """Of eight concurrent appends of a batch id one is True; the others are a Conflict, or told to try again.
 
     Not on moto, which does not keep the transactions of several threads apart.
     """
@@ -139,6 +149,8 @@ def test_one_of_many_appends_at_once_stores_the_batch(dynoxide_client: DynamoDBC
     def append(second: int) -> bool | None:
         try:
             return engine.logs.append("me", small(second + 1), NOON + second * SECOND, "b")
+        except Conflict:
+            return False
         except Unavailable:
             return None
 
@@ -188,7 +200,8 @@ def test_a_batch_too_large_for_an_item_is_split_and_stays_one(engine: Engine, ba
 def test_a_split_batch_that_comes_again_stores_no_part(engine: Engine) -> None:
     """Not one of its parts is written beside the mark that refuses it."""
     assert engine.logs.append("me", small(), NOON, "b") is True
-    assert engine.logs.append("me", large(1000), NOON + SECOND, "b") is False
+    with pytest.raises(Conflict):
+        engine.logs.append("me", large(1000), NOON + SECOND, "b")
     assert engine.sort_keys() == ["B#b", "L#2025-11-24T12:00:00.000000Z#b"]
 
 
@@ -390,6 +403,7 @@ def through(engine: Engine, *faults: Met) -> Iterator[tuple[LogTable, Counter[Me
 
 
 def reasons(*codes: str) -> dict[str, Any]:
+    """DynamoDB's answer to a cancelled transaction, with a code for each of its writes."""
     return {"CancellationReasons": [{"Code": code} for code in codes]}
 
 
@@ -399,4 +413,7 @@ def unpacked(batch: Batch) -> Batch:
 
 
 def paths(*batches: Batch) -> list[str | None]:
-    return [batch.paths.at(position) for batch in batches if batch.paths for position in range(len(batch))]
+    """The raw path of each log."""
+    return [
+        batch.texts["path"].at(position) for batch in batches if "path" in batch.texts for position in range(len(batch))
+    ]

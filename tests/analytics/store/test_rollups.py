@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.summary.rollup import Packed, Rollup
+from analytics.summary.rollup import PackedSummary, Rollup
 from tests.conftest import NOON
 from tests.support.engines import Engine
 
 
 def rollup(window: str, until: str = "T12", slots: bytes = b"slots") -> Rollup:
     """A rollup of some bytes."""
-    return Rollup(window, window + until, Packed(f"days of {window}{until}".encode(), slots))
+    return Rollup(window, window + until, PackedSummary(f"days of {window}{until}".encode(), slots))
 
 
 def kept(engine: Engine, made: Rollup, expected: str | None = None, *, final: bool = False) -> bool:
@@ -22,7 +22,7 @@ def kept(engine: Engine, made: Rollup, expected: str | None = None, *, final: bo
 def stored(engine: Engine) -> list[tuple[str, str, bytes, bytes]]:
     """All rollups: window, until, days and slots."""
     found = engine.logs.rollups("me", "", "~")
-    return [(each.window, each.until, each.packed.days, engine.logs.slots("me", each)) for each in found]
+    return [(each.start, each.until, each.packed.days, engine.logs.intervals("me", each)) for each in found]
 
 
 def test_a_rollup_replaces_the_one_that_was_read_and_no_other(engine: Engine) -> None:
@@ -33,7 +33,7 @@ def test_a_rollup_replaces_the_one_that_was_read_and_no_other(engine: Engine) ->
     assert not kept(engine, third, second.until)
     assert kept(engine, second, first.until)
     assert not kept(engine, third, first.until)
-    assert stored(engine) == [(second.window, second.until, second.packed.days, b"slots")]
+    assert stored(engine) == [(second.start, second.until, second.packed.days, b"slots")]
 
 
 def test_rollups_are_found_by_their_windows(engine: Engine) -> None:
@@ -41,12 +41,12 @@ def test_rollups_are_found_by_their_windows(engine: Engine) -> None:
     assert engine.logs.newest_rollup("me") is engine.logs.oldest_rollup("me") is None
     for window in ("2025-11-24", "2025-11-22", "2025-11-23T12:00:00.000000Z#b", "2025-11-23"):
         assert kept(engine, rollup(window))
-    windows = [each.window for each in engine.logs.rollups("me", "2025-11-23", "2025-11-24")]
+    windows = [each.start for each in engine.logs.rollups("me", "2025-11-23", "2025-11-24")]
     assert windows == ["2025-11-23", "2025-11-23T12:00:00.000000Z#b"]
     newest, oldest = engine.logs.newest_rollup("me"), engine.logs.oldest_rollup("me")
     assert newest is not None
     assert oldest is not None
-    assert (newest.window, oldest.window) == ("2025-11-24", "2025-11-22")
+    assert (newest.start, oldest.start) == ("2025-11-24", "2025-11-22")
     assert list(engine.logs.rollups("other", "", "~")) == []
 
 
@@ -56,8 +56,8 @@ def test_slots_of_a_final_rollup_are_an_item_of_their_own(engine: Engine) -> Non
     assert kept(engine, large)
     assert kept(engine, large, large.until, final=True)
     (found,) = engine.logs.rollups("me", "", "~")
-    assert (found.size, found.slots) == (len(large.packed.days), None)
-    assert engine.logs.slots("me", found) == large.packed.slots
+    assert (found.size, found.intervals) == (len(large.packed.days), None)
+    assert engine.logs.intervals("me", found) == large.packed.intervals
     items = engine.client.scan(TableName=engine.logs_table)["Items"]
     expires = {item["timestamp"]["S"][:12]: int(item["ttl"]["N"]) for item in items}
     second = NOON // 1_000_000 + 400 * 86_400
@@ -69,10 +69,10 @@ def test_a_final_rollup_that_is_refused_disturbs_nobody(engine: Engine) -> None:
     mine, other = rollup("2025-11-24", slots=b"mine"), rollup("2025-11-24", "T13", slots=b"other")
     assert kept(engine, mine, final=True)
     assert not kept(engine, other, final=True)
-    assert stored(engine) == [(mine.window, mine.until, mine.packed.days, b"mine")]
+    assert stored(engine) == [(mine.start, mine.until, mine.packed.days, b"mine")]
 
 
 def test_slots_that_are_gone_are_an_error(engine: Engine) -> None:
     """An answer without them would be wrong."""
     with pytest.raises(LookupError, match="S#2025-11-24#nowhere"):
-        engine.logs.slots("me", Rollup("2025-11-24", "", Packed(b"", None), "nowhere"))
+        engine.logs.intervals("me", Rollup("2025-11-24", "", PackedSummary(b"", None), "nowhere"))

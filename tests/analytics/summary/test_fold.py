@@ -14,8 +14,9 @@ from analytics.batch import Batch
 from analytics.query.answer import MOST_RAW
 from analytics.schema import Log
 from analytics.store import LogTable
-from analytics.summary.fold import LONG_TAIL, WORTH
-from analytics.summary.limits import MOST_ENDPOINTS, OTHER
+from analytics.summary.counter import SHOWN_OTHER
+from analytics.summary.fold import BYTES_A_LOG, LONG_TAIL
+from analytics.summary.limits import MAX_ENDPOINTS
 from analytics.summary.rollup import Rollup
 from analytics.web import Service
 from functions.dashboard.app import fold_on_schedule
@@ -41,7 +42,7 @@ def store(service: Service, logs: Logs, received: int) -> None:
 def rollups(service: Service) -> list[str]:
     """The windows that are stored, and up to when."""
     stored = [*service.logs.rollups(stream_of(service), "", "~")]
-    return [f"{rollup.window} up to {rollup.until[:19]}" for rollup in stored]
+    return [f"{rollup.start} up to {rollup.until[:19]}" for rollup in stored]
 
 
 def some_logs(chance: random.Random, around: int, number: int, spread: int = DAY) -> Logs:
@@ -139,10 +140,10 @@ class CountingTable(LogTable):
 
     read: list[str]
 
-    def slots(self, stream: str, rollup: Rollup) -> bytes:
+    def intervals(self, stream: str, rollup: Rollup) -> bytes:
         """Read them as ever."""
-        self.read.append(rollup.window)
-        return super().slots(stream, rollup)
+        self.read.append(rollup.start)
+        return super().intervals(stream, rollup)
 
 
 def test_slots_are_read_where_days_do_not_tell(api: Api, service: Service, traffic: Logs) -> None:
@@ -182,7 +183,7 @@ def test_a_tail_is_stored_when_reading_it_again_costs_more(api: Api, service: Se
     clock.advance(3_600)
     api.get("/dashboard")
     (newest,) = service.logs.rollups(stream_of(service), "", "~")
-    worth = newest.size // WORTH
+    worth = newest.size // BYTES_A_LOG
     assert worth > 2 * LONG_TAIL
     store(service, strategies.many_logs(worth - 1, days=1), clock.at)
     clock.advance(3_600)
@@ -202,7 +203,7 @@ def test_the_schedule_stores_every_tail(service: Service, clock: Clock) -> None:
     clock.advance(61)
     assert fold_on_schedule(service) == {"folded": 3, "left": 0, "oldest_age": 0}
     for stream in service.keys.streams():
-        assert [rollup.window for rollup in service.logs.rollups(stream, "", "~")] == ["2025-11-24"]
+        assert [rollup.start for rollup in service.logs.rollups(stream, "", "~")] == ["2025-11-24"]
     assert fold_on_schedule(service) == {"folded": 3, "left": 0, "oldest_age": 0}
     assert [api.get("/dashboard").json()["summary"]["total_requests"] for api in apis] == [1, 1, 1]
 
@@ -243,8 +244,8 @@ def test_no_item_is_too_large_whatever_is_sent(api: Api, service: Service, clock
         assert blocks["summary"]["total_requests"] == 20_000
         assert sum(blocks["status_codes"].values()) == 20_000
         assert abs(blocks["summary"]["unique_ips"] / 20_000 - 1) < blocks["precision"]["unique_ips"] < 0.01
-        assert blocks["endpoint_stats"][0]["endpoint"] == OTHER
-        assert len(blocks["endpoint_stats"]) <= MOST_ENDPOINTS
+        assert blocks["endpoint_stats"][0]["endpoint"] == SHOWN_OTHER
+        assert len(blocks["endpoint_stats"]) <= MAX_ENDPOINTS
         assert sum(row["requests"] for row in blocks["endpoint_stats"]) == 20_000
         assert sum(row["requests"] for row in blocks["top_consumers"]) == 20_000
     assert len(rollups(service)) == 1

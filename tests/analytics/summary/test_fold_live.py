@@ -22,7 +22,18 @@ import analytics.summary.fold
 from analytics.store.client import connect
 from analytics.summary.summary import Summary
 from local.database.dynamodb import DatabaseServer
-from tests.support.crash_test import GRACE_S, GRACE_US, LATE_S, READERS, STREAM, WRITERS, WRITING_S, Clock, fold, total
+from tests.support.crash_test import (
+    ALLOWED_LATENESS_US,
+    GRACE_S,
+    LATE_S,
+    READERS,
+    STREAM,
+    WRITERS,
+    WRITING_S,
+    FastClock,
+    fold,
+    total,
+)
 from tests.support.engines import ROOT, Engine
 
 if TYPE_CHECKING:
@@ -55,17 +66,19 @@ def test_processes_that_write_read_and_die_count_everything_once(
 ) -> None:
     """No answer misses what was acknowledged or goes back, and at rest each is a plain fold of all there is."""
     environment = os.environ | {"AWS_ENDPOINT_URL_DYNAMODB": served.client.meta.endpoint_url}
-    yard = [sys.executable, "-m", "tests.support.crash_test", served.logs_table, str(tmp_path)]
-    subprocess.run(yard, cwd=ROOT, env=environment, timeout=2 * LATE_S, check=True)
-    diaries = {path.name: [json.loads(line) for line in path.read_text().splitlines()] for path in tmp_path.iterdir()}
-    ((began, base, written, ends),) = diaries.pop("yard")
-    clock = Clock(began, base)
-    lines = [line for diary in diaries.values() for line in diary]
+    command = [sys.executable, "-m", "tests.support.crash_test", served.logs_table, str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, env=environment, timeout=2 * LATE_S, check=True)
+    event_logs = {
+        path.name: [json.loads(line) for line in path.read_text().splitlines()] for path in tmp_path.iterdir()
+    }
+    ((began, base, written, ends),) = event_logs.pop("summary")
+    clock = FastClock(began, base)
+    lines = [line for events in event_logs.values() for line in events]
     slowest = max(line[1] for line in lines if line[0] == "took")
     if slowest > GRACE_S * 0.9:
         pytest.skip(f"this machine took {slowest:.1f} s for a write, which the grace of {GRACE_S} s does not allow")
 
-    answers = {name: [line for line in diary if line[0] == "answer"] for name, diary in diaries.items()}
+    answers = {name: [line for line in events if line[0] == "answer"] for name, events in event_logs.items()}
     given = [(name, *answer) for name in answers for answer in answers[name]]
     assert [each for each in given if not each[2] <= each[3] <= each[4]] == []
     for name in answers:
@@ -75,12 +88,12 @@ def test_processes_that_write_read_and_die_count_everything_once(
 
     assert ends == [0] * (WRITERS + READERS - 1)
     happened = Counter(map(tuple, (line[:2] if line[0] == "repeated" else line[:1] for line in lines)))
-    cut_off = sum(diary[-1][0] in ("begins", "kept", "refused") for diary in diaries.values() if diary)
+    cut_off = sum(events[-1][0] in ("begins", "kept", "refused") for events in event_logs.values() if events)
     assert happened["repeated", False] > 0 == happened["repeated", True]
     assert happened["kept",] > WRITING_S < len(given)  # every day was stored, and some more than once
     assert cut_off > 2  # readers were killed in the middle of an answer
 
-    monkeypatch.setattr(analytics.summary.fold, "GRACE_US", GRACE_US)
+    monkeypatch.setattr(analytics.summary.fold, "ALLOWED_LATENESS_US", ALLOWED_LATENESS_US)
     plain = Summary()
     for stored in served.logs.since(STREAM):
         plain.fold(stored.batch, stored.received)

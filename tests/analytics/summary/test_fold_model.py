@@ -21,10 +21,13 @@ import analytics.summary.fold
 from analytics.batch import Batch
 from analytics.schema import Log
 from analytics.summary.rollup import Rollup
+from analytics.summary.routes import Routes
 from analytics.summary.summary import Summary
-from tests.support.simulator import SECOND, ModelTable, World, read
+from tests.conftest import partly_long
+from tests.support.simulator import SECOND, SimulatedTable, Simulator, read
 
 SCHEDULES = 2_000
+BLOCK = 200  # schedules that one test runs
 
 
 @dataclass
@@ -39,22 +42,22 @@ class Outcome:
 
 
 class Schedule:
-    """Four writers and four readers in a world."""
+    """Four writers and four readers in a simulator."""
 
     def __init__(self, seed: int, **broken: Any) -> None:
-        self.world = World(seed, **broken)
-        self.table = ModelTable(self.world)
+        self.simulator = Simulator(seed, **broken)
+        self.table = SimulatedTable(self.simulator)
         self.outcome = Outcome()
         self.begun: dict[str, Batch] = {}
         self.written: dict[str, Batch] = {}  # those whose write has ended well
 
     def write(self, name: str) -> None:
         """A client: batches, each sent until there is an answer, or given up."""
-        chance = self.world.chance
+        chance = self.simulator.random
         for number in range(chance.randint(1, 6)):
             self.wait(0.3, 90)
             batch_id = f"{name}{number}"
-            batch = self.begun[batch_id] = a_batch(self.world)
+            batch = self.begun[batch_id] = a_batch(self.simulator)
             for _ in range(5):
                 if self.table.append(batch, batch_id) is not None:
                     self.written[batch_id] = batch
@@ -63,20 +66,20 @@ class Schedule:
 
     def wait(self, likely: float, most: int) -> None:
         """Perhaps let up to so many seconds pass."""
-        if self.world.chance.random() < likely:
-            self.world.now += self.world.chance.randrange(most) * SECOND
+        if self.simulator.random.random() < likely:
+            self.simulator.now += self.simulator.random.randrange(most) * SECOND
 
     def read(self) -> None:
         """A reader: some answers, each of which must lie between what was surely there and what can be."""
-        self.world.mortal.add(get_ident())
-        for _ in range(self.world.chance.randint(1, 4)):
+        self.simulator.killable.add(get_ident())
+        for _ in range(self.simulator.random.randint(1, 4)):
             least = _logs(self.written)
-            patience = self.world.chance.choice([10**9, 10**9, 3])
+            patience = self.simulator.random.choice([10**9, 10**9, 3])
             steps = count()
             try:
-                summary, complete = read(self.table, self.world.now, partial(_is_over, steps, patience))
+                summary, complete = read(self.table, self.simulator.now, partial(_is_over, steps, patience))
             except KeyError as missing:
-                self.outcome.wrong.append(f"slots that are not there: {missing}")
+                self.outcome.wrong.append(f"intervals that are not there: {missing}")
                 continue
             self.outcome.answers += 1
             self.outcome.cut_short += not complete
@@ -85,11 +88,11 @@ class Schedule:
 
     def rest(self) -> None:
         """Nobody writes any more: an answer must be a plain fold of all that is stored."""
-        self.world.now += self.world.chance.randrange(100) * SECOND
+        self.simulator.now += self.simulator.random.randrange(100) * SECOND
         found: list[tuple[Summary, bool]] = []
-        self.world.run([lambda: found.append(read(self.table, self.world.now))])
+        self.simulator.run([lambda: found.append(read(self.table, self.simulator.now))])
         expected = Summary()
-        for key, batch in self.world.items.items():
+        for key, batch in self.simulator.items.items():
             if key.startswith("L#"):
                 expected.fold(batch, 0)
         if timeless(found[0][0]) != timeless(expected):
@@ -97,7 +100,7 @@ class Schedule:
 
     def check_the_table(self) -> None:
         """What was acknowledged is there, and nothing twice."""
-        stored = [key.split("#")[2] for key in self.world.items if key.startswith("L#")]
+        stored = [key.split("#")[2] for key in self.simulator.items if key.startswith("L#")]
         if not set(self.written) <= set(stored):
             self.outcome.wrong.append("a write that was acknowledged is lost")
         if len(set(stored)) != len(stored):
@@ -105,20 +108,20 @@ class Schedule:
 
 
 def run(seed: int, **broken: Any) -> Outcome:
-    """One schedule, with its world broken in some way if asked."""
+    """One schedule; `broken` takes a rule out of the simulator."""
     schedule = Schedule(seed, **broken)
-    world, outcome = schedule.world, schedule.outcome
-    grace, analytics.summary.fold.GRACE_US = analytics.summary.fold.GRACE_US, world.grace_us
+    simulator, outcome = schedule.simulator, schedule.outcome
+    grace, analytics.summary.fold.ALLOWED_LATENESS_US = analytics.summary.fold.ALLOWED_LATENESS_US, simulator.grace_us
     try:
-        world.run([*(partial(schedule.write, name) for name in "abcd"), *[schedule.read] * 4])
-        world.mortal.clear()
+        simulator.run([*(partial(schedule.write, name) for name in "abcd"), *[schedule.read] * 4])
+        simulator.killable.clear()
         schedule.rest()
         schedule.rest()
     finally:
-        analytics.summary.fold.GRACE_US = grace
+        analytics.summary.fold.ALLOWED_LATENESS_US = grace
     schedule.check_the_table()
-    outcome.rollups = sum(key.startswith("R#") for key in world.items)
-    outcome.killed = world.killed
+    outcome.rollups = sum(key.startswith("R#") for key in simulator.items)
+    outcome.killed = simulator.killed
     return outcome
 
 
@@ -130,12 +133,12 @@ def _is_over(steps: Iterator[int], patience: int) -> bool:
     return next(steps) >= patience
 
 
-def a_batch(world: World) -> Batch:
+def a_batch(simulator: Simulator) -> Batch:
     """Some logs of about now, or of long ago."""
-    chance = world.chance
+    chance = simulator.random
     logs = [
         {
-            "created_at": world.now - chance.choice([0, 1, 3_600, 100_000]) * SECOND,
+            "created_at": simulator.now - chance.choice([0, 1, 3_600, 100_000]) * SECOND,
             "method": "GET",
             "endpoint": f"/{chance.randrange(4)}",
             "ip": f"10.0.0.{chance.randrange(9)}",
@@ -150,7 +153,7 @@ def a_batch(world: World) -> Batch:
 def total(summary: Summary) -> int:
     """How many logs a summary counts."""
     summary.settle()
-    return sum(tally[0] for window in summary.days.values() for tally in window.tallies.values())
+    return sum(tally[0] for window in summary.days.values() for tally in window.of(Routes).totals.values())
 
 
 def timeless(summary: Summary) -> Summary:
@@ -164,13 +167,14 @@ def timeless(summary: Summary) -> Summary:
     return result
 
 
-def test_no_schedule_gives_a_wrong_answer() -> None:
+@pytest.mark.parametrize("seed", partly_long(range(0, SCHEDULES, BLOCK)))
+def test_no_schedule_gives_a_wrong_answer(seed: int) -> None:
     """Thousands of answers under two thousand schedules, with stalls, ends and lost replies: all are right."""
-    outcomes = [run(seed) for seed in range(SCHEDULES)]
+    outcomes = [run(seed + number) for number in range(BLOCK)]
     assert [outcome.wrong for outcome in outcomes if outcome.wrong] == []
-    assert sum(outcome.rollups for outcome in outcomes) > SCHEDULES  # folds were stored,
-    assert sum(outcome.killed for outcome in outcomes) > SCHEDULES / 10  # readers ended in the middle,
-    assert sum(outcome.cut_short for outcome in outcomes) > SCHEDULES / 10  # and answers were cut short
+    assert sum(outcome.rollups for outcome in outcomes) > BLOCK  # folds were stored,
+    assert sum(outcome.killed for outcome in outcomes) > BLOCK / 10  # readers ended in the middle,
+    assert sum(outcome.cut_short for outcome in outcomes) > BLOCK / 10  # and answers were cut short
 
 
 def test_without_the_grace_the_check_fails() -> None:
@@ -183,18 +187,18 @@ def test_without_marks_the_check_fails() -> None:
     assert any(run(seed, marks=False).wrong for seed in range(300))
 
 
-def test_without_storing_slots_first_the_check_fails() -> None:
-    """If a final rollup came before its slots, a reader could meet it without them."""
-    assert any(run(seed, slots_first=False).wrong for seed in range(300))
+def test_without_storing_intervals_first_the_check_fails() -> None:
+    """If a final rollup came before its intervals, a reader could meet it without them."""
+    assert any(run(seed, intervals_first=False).wrong for seed in range(300))
 
 
 def test_without_stopping_at_the_first_refusal_the_check_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a reader that was overtaken went on to store, logs would be counted twice or not at all."""
 
-    def keep_on(self: Any, window: Any, until: str, *, final: bool = False) -> None:
-        rollup, expected = Rollup(window.name, until, window.packed()), window.stored and window.stored.until
+    def keep_on(self: Any, builder: Any, until: str, *, final: bool = False) -> None:
+        rollup, expected = Rollup(builder.start, until, builder.packed()), builder.stored and builder.stored.until
         if not self._table.keep_rollup(self._stream, rollup, expected, self._now, final=final):
-            self._table.world.items[f"R#{window.name}"] = replace(rollup, slots=rollup.packed.slots)
+            self._table.simulator.items[f"R#{builder.start}"] = replace(rollup, intervals=rollup.packed.intervals)
 
     monkeypatch.setattr(analytics.summary.fold.Fold, "_keep", keep_on)
     assert any(run(seed).wrong for seed in range(300))

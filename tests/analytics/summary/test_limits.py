@@ -6,19 +6,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analytics.batch import Batch, Cell, Coded
+import pytest
+
+from analytics.batch import Batch, Coded, SeriesKey
 from analytics.query.filter import Filter
 from analytics.query.ranges import Period
 from analytics.query.report import Report
+from analytics.summary import codec
+from analytics.summary.addresses import MAX_ADDRESSES
+from analytics.summary.counter import SHOWN_OTHER
 from analytics.summary.fold import Fold
-from analytics.summary.limits import MOST_ADDRESSES, MOST_ENDPOINTS, OTHER
-from analytics.summary.rollup import Rollup, Stored
-from analytics.summary.summary import Summary
+from analytics.summary.limits import MAX_ENDPOINTS
+from analytics.summary.rollup import Rollup, StoredBatch
 from analytics.times import isoformat
-from tests.conftest import NOON
+from tests.conftest import NOON, partly_long
 
 ITEM = 400 * 1024  # bytes that DynamoDB takes
-LOGS = 1_000_000
 METHODS, STATUSES = 25, 20
 HOUR_US = 3_600_000_000
 
@@ -30,10 +33,10 @@ class Shelf:
         self.batches = batches
         self.kept: list[Rollup] = []
 
-    def since(self, stream: str, start: int | str | None = None) -> Iterator[Stored]:
+    def since(self, stream: str, start: int | str | None = None) -> Iterator[StoredBatch]:
         """Each batch a millisecond after the one before."""
         for number, batch in enumerate(self.batches):
-            yield Stored(f"L#{isoformat(NOON + number * 1_000)}#{number}", batch)
+            yield StoredBatch(f"L#{isoformat(NOON + number * 1_000)}#{number}", batch)
 
     def newest_rollup(self, stream: str) -> Rollup | None:
         """None yet."""
@@ -42,9 +45,9 @@ class Shelf:
         """Those that were kept."""
         yield from self.kept
 
-    def slots(self, stream: str, rollup: Rollup) -> bytes:
+    def intervals(self, stream: str, rollup: Rollup) -> bytes:
         """They are in the rollup."""
-        return rollup.packed.slots or b""
+        return rollup.packed.intervals or b""
 
     def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int, *, final: bool) -> bool:
         """Always."""
@@ -52,42 +55,46 @@ class Shelf:
         return True
 
 
-def flood() -> Iterator[Batch]:
-    """A million logs of as many addresses, 100,000 endpoints and consumers, 500 pairs of method and status."""
-    for first in range(0, LOGS, 1_000):
+def flood(logs: int) -> Iterator[Batch]:
+    """Logs of as many addresses, up to 100,000 endpoints and consumers, 500 pairs of method and status."""
+    for first in range(0, logs, 1_000):
         numbers = range(first, first + 1_000)
-        cells: list[Cell] = [
-            (f"M{n % METHODS}", f"/{'long' * 20}/{n % 100_000}", 200 + n // METHODS % STATUSES) for n in numbers
+        cells: list[SeriesKey] = [
+            SeriesKey(f"M{n % METHODS}", f"/{'long' * 20}/{n % 100_000}", 200 + n // METHODS % STATUSES)
+            for n in numbers
         ]
         places = range(1_000)
         yield Batch(
-            cells=cells,
-            cell_ids=places,
-            times=[NOON - 12 * HOUR_US + n * 86_000 for n in numbers],
+            series=cells,
+            series_ids=places,
+            times=[NOON - 12 * HOUR_US + n * 24 * HOUR_US // logs for n in numbers],
             durations=[n * n % 90_000_007 for n in numbers],
-            addresses=Coded([f"{n % 223 + 1}.{n // 65_536}.{n // 256 % 256}.{n % 256}" for n in numbers], places),
-            consumers=Coded([f"consumer {n % 100_000}" for n in numbers], places),
+            texts={
+                "ip": Coded([f"{n % 223 + 1}.{n // 65_536}.{n // 256 % 256}.{n % 256}" for n in numbers], places),
+                "consumer": Coded([f"consumer {n % 100_000}" for n in numbers], places),
+            },
         )
 
 
-def test_a_flood_fits_into_an_item_and_is_counted() -> None:
+@pytest.mark.parametrize("logs", partly_long([100_000, 1_000_000]))
+def test_a_flood_fits_into_an_item_and_is_counted(logs: int) -> None:
     """A day's rollup takes it all in; totals, statuses and time series are exact, the rest is in (other)."""
-    shelf = Shelf(flood())
+    shelf = Shelf(flood(logs))
     fold = Fold(shelf, "stream", NOON + HOUR_US, lambda: False)
     assert len(list(fold.summaries("9999"))) > 0
     (kept,) = shelf.kept
     assert kept.packed.size < ITEM - 2_000  # for names and what else is in the item
 
     report = Report(Filter(), Period.hourly, 1_000)
-    report.add(Summary.loads(kept.packed))
+    report.add(codec.load(kept.packed))
     blocks = report.blocks()
-    assert blocks["summary"]["total_requests"] == LOGS
-    assert blocks["status_codes"] == {str(200 + number): LOGS // STATUSES for number in range(STATUSES)}
-    assert sum(point["requests"] for point in blocks["time_series"]) == LOGS
+    assert blocks["summary"]["total_requests"] == logs
+    assert blocks["status_codes"] == {str(200 + number): logs // STATUSES for number in range(STATUSES)}
+    assert sum(point["requests"] for point in blocks["time_series"]) == logs
     assert len(blocks["time_series"]) == 24
-    assert abs(blocks["summary"]["unique_ips"] / LOGS - 1) < blocks["precision"]["unique_ips"] < 0.01
-    assert len(blocks["top_ips"]) <= MOST_ADDRESSES
-    for ranked, name, most in (("endpoint_stats", "endpoint", MOST_ENDPOINTS), ("top_consumers", "consumer", 500)):
+    assert abs(blocks["summary"]["unique_ips"] / logs - 1) < blocks["precision"]["unique_ips"] < 0.01
+    assert len(blocks["top_ips"]) <= MAX_ADDRESSES
+    for ranked, name, most in (("endpoint_stats", "endpoint", MAX_ENDPOINTS), ("top_consumers", "consumer", 500)):
         assert len(blocks[ranked]) <= most
-        assert blocks[ranked][0][name] == OTHER
-        assert sum(row["requests"] for row in blocks[ranked]) == LOGS
+        assert blocks[ranked][0][name] == SHOWN_OTHER
+        assert sum(row["requests"] for row in blocks[ranked]) == logs

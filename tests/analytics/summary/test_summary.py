@@ -14,7 +14,8 @@ from analytics.query.filter import Filter
 from analytics.query.ranges import Period, Range
 from analytics.query.report import Report
 from analytics.schema import Log
-from analytics.summary.rollup import Packed
+from analytics.summary import codec
+from analytics.summary.rollup import PackedSummary
 from analytics.summary.summary import Summary
 from analytics.times import HOUR
 from tests.analytics import strategies
@@ -25,9 +26,9 @@ Logs = list[dict[str, Any]]
 HOUR_US = HOUR * 1_000_000
 
 
-def folded(*batches: Logs, grain: int = HOUR) -> Summary:
+def folded(*batches: Logs, interval: int = HOUR) -> Summary:
     """A summary of batches, all received at noon."""
-    summary = Summary(grain)
+    summary = Summary(interval)
     for logs in batches:
         summary.fold(Batch.of(cast("list[Log]", logs)), NOON)
     return summary
@@ -35,7 +36,7 @@ def folded(*batches: Logs, grain: int = HOUR) -> Summary:
 
 def merged(*summaries: Summary) -> Summary:
     """A new summary of all of them."""
-    total = Summary(summaries[0].grain)
+    total = Summary(summaries[0].interval)
     for summary in summaries:
         total.merge(summary)
     return total
@@ -75,37 +76,37 @@ def test_the_order_of_logs_does_not_matter(logs: Logs, chance: Any) -> None:
 
 
 @given(strategies.logs, st.sampled_from([60, HOUR]))
-def test_a_summary_comes_back_from_its_bytes(logs: Logs, grain: int) -> None:
+def test_a_summary_comes_back_from_its_bytes(logs: Logs, interval: int) -> None:
     """`loads` undoes `dumps`, and what is loaded can be merged on."""
-    summary = folded(logs, grain=grain)
-    loaded = Summary.loads(summary.dumps())
+    summary = folded(logs, interval=interval)
+    loaded = codec.load(codec.dump(summary))
     assert loaded == summary
-    assert merged(loaded, summary) == folded(logs, logs, grain=grain)
+    assert merged(loaded, summary) == folded(logs, logs, interval=interval)
 
 
 @given(strategies.logs)
 def test_days_alone_tell_what_each_slot_amounts_to(logs: Logs) -> None:
     """Without its slots, a stored summary answers by the day and, of all requests together, by the hour."""
-    packed = folded(logs).dumps()
-    days = Summary.loads(Packed(packed.days, None))
-    assert not Report(Filter(Range()), Period.hourly, 10).needs_slots(days)
+    packed = codec.dump(folded(logs))
+    days = codec.load(PackedSummary(packed.days, None))
+    assert not Report(Filter(Range()), Period.hourly, 10).needs_intervals(days)
     for period in ("hourly", "daily"):
         assert blocks(days, period) == reference.dashboard(logs, period)
     latest = max((log["created_at"] for log in logs), default=0) // HOUR_US * HOUR_US
     asked = Filter(Range(start=latest))
-    assert Report(asked, Period.daily, 10).needs_slots(days) == (latest % strategies.DAY != 0)
-    assert Report(Filter(Range(), method="GET"), Period.hourly, 10).needs_slots(days)
-    with pytest.raises(ValueError, match="without its slots"):
+    assert Report(asked, Period.daily, 10).needs_intervals(days) == (latest % strategies.DAY != 0)
+    assert Report(Filter(Range(), method="GET"), Period.hourly, 10).needs_intervals(days)
+    with pytest.raises(ValueError, match="without its intervals"):
         days.merge(folded(logs))
-    days.load_slots(packed.slots or b"")
+    codec.load_intervals(days, packed.intervals or b"")
     assert days == folded(logs)
 
 
 def test_foreign_bytes_are_refused() -> None:
     """What is no summary is not taken for one."""
     with pytest.raises(ValueError, match="not a summary"):
-        Summary.loads(Packed(b"nonsense", None))
-    with pytest.raises(ValueError, match="slots of 60 s"):
+        codec.load(PackedSummary(b"nonsense", None))
+    with pytest.raises(ValueError, match="intervals of 60 s"):
         Summary().merge(Summary(60))
 
 
@@ -136,7 +137,7 @@ def test_minutes_too(logs: Logs) -> None:
     """With slots of a minute, so is every point of the minutely series (of logs within three hours)."""
     for log in logs:
         log["created_at"] = NOON - log["created_at"] % 10**10
-    assert blocks(folded(logs, grain=60), "minutely") == reference.dashboard(logs, "minutely")
+    assert blocks(folded(logs, interval=60), "minutely") == reference.dashboard(logs, "minutely")
 
 
 def test_a_hundred_thousand_logs_are_counted_exactly() -> None:

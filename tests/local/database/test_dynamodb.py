@@ -17,9 +17,10 @@ import botocore.exceptions
 import httpx
 import pytest
 
-from local.database.dynamodb import Database, DatabaseServer
+from local.database.dynamodb import DatabaseServer
 from local.database.journal import JournalError
 from local.database.tables import TablesError, create_missing
+from local.database.wsgi import Database
 from local.template import Table, read
 from tests.local.conftest import STACK, Local
 
@@ -129,10 +130,10 @@ def test_acknowledged_survives_kill_9(
     writers = [threading.Thread(target=write) for _ in range(4)]
     for writer in writers:
         writer.start()
-    assert enough.wait(30)
+    assert enough.wait(120)
     assert running.stop(signal.SIGKILL) == -signal.SIGKILL
     for writer in writers:
-        writer.join(30)
+        writer.join(120)
     again = start("dynamodb", *files)
     client = connect(again.url)
     batches, marks = ({int(key[2:]) for key in sort_keys(client, kind)} for kind in ("L", "B"))
@@ -156,7 +157,7 @@ def test_refused_write_is_not_kept(tmp_path: Path, connect: Callable[[str], Dyna
 
 
 def test_full_disk_is_an_error_and_nothing_changes(tmp_path: Path) -> None:
-    """A write that the journal can not take is answered 500 and undone in memory too; the next one works again."""
+    """A write that the journal cannot take is answered 500 and undone in memory too; the next one works again."""
     database = Database(tmp_path)
     database.call("CreateTable", json.dumps(PAIR.create).encode())
 
@@ -180,7 +181,7 @@ def test_full_disk_is_an_error_and_nothing_changes(tmp_path: Path) -> None:
 
 
 def test_failed_compaction_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """When the journal can not be written anew that is said, and the old one, whole, is read at the next start."""
+    """When the journal cannot be written anew that is said, and the old one, whole, is read at the next start."""
     database = Database(tmp_path)
     database.call("CreateTable", json.dumps(PAIR.create).encode())
     database.call("PutItem", json.dumps({"TableName": "Pair", "Item": {"pk": {"S": "p"}, "sk": {"S": "1"}}}).encode())
@@ -250,11 +251,11 @@ def test_transactions_cost_the_same_in_a_full_table() -> None:
     numbers = iter(range(1000))
 
     def transact() -> float:
-        started = time.process_time()
+        started = time.thread_time()
         for number in (next(numbers) for _ in range(20)):
             put = {"TableName": "Pair", "Item": {"pk": {"S": "p"}, "sk": {"S": f"B#{number}"}}}
             assert database.call("TransactWriteItems", json.dumps({"TransactItems": [{"Put": put}]}).encode())[0] == 200
-        return time.process_time() - started
+        return time.thread_time() - started
 
     transact()
     empty = transact()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +26,13 @@ def fresh(folder: Path) -> Journal:
     return journal
 
 
+def lines(journal: Journal) -> list[list[Change]]:
+    """Every line that is applied."""
+    found: list[list[Change]] = []
+    assert journal.read(found.append) is None
+    return found
+
+
 def test_lines_come_back_in_order(tmp_path: Path) -> None:
     """What was appended is read again, line by line, oldest first."""
     journal = fresh(tmp_path / "new" / "folder")
@@ -32,7 +40,7 @@ def test_lines_come_back_in_order(tmp_path: Path) -> None:
     journal.append(ONE + TWO)
     journal.close()
     again = Journal(tmp_path / "new" / "folder")
-    assert list(again.read()) == [ONE, ONE + TWO]
+    assert lines(again) == [ONE, ONE + TWO]
     again.close()
 
 
@@ -43,19 +51,64 @@ def test_torn_last_line_is_dropped(tmp_path: Path, tail: str) -> None:
     journal.append(ONE)
     with journal.path.open("a") as file:
         file.write(tail)
-    assert list(journal.read()) == [ONE]
+    assert lines(journal) == [ONE]
     journal.close()
 
 
-def test_damage_in_the_middle_is_an_error(tmp_path: Path) -> None:
-    """A bad line with others after it is not skipped in silence: the error names file and line."""
+@pytest.mark.parametrize("tail", ["\0\0\0\n", '[{"table":\n', '\0\0\n[{"ta\n[{"table":"t","delete":{}}]'])
+def test_damaged_end_is_put_aside(tmp_path: Path, tail: str) -> None:
+    """What a power cut made of the last lines is told and kept in another file; what was before them is there."""
+    journal = fresh(tmp_path)
+    journal.append(ONE)
+    journal.append(TWO)
+    with journal.path.open("a") as file:
+        file.write(tail)
+    found: list[list[Change]] = []
+    said = journal.read(found.append)
+    assert said is not None
+    assert said.startswith(f"{journal.path} was damaged from line 3 to its end (")
+    assert found == [ONE, TWO]
+    aside = tmp_path / "journal.damaged"
+    assert aside.read_text() == tail[: tail.rindex("\n") + 1]
+    assert aside.stat().st_mode & 0o777 == 0o600
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    ("damage", "cause"),
+    [
+        ("{]", r"Expecting property name enclosed in double quotes at character 1, in b'\{]"),
+        ("\0\0", r"Expecting value at character 0, in b'\\x00\\x00"),
+        ('[{"tab":"t"}]', "KeyError.'table'., in "),
+    ],
+)
+def test_damage_in_the_middle_is_an_error(tmp_path: Path, damage: str, cause: str) -> None:
+    """A bad line with others after it is not skipped in silence: the error names line, cause and a way to go on."""
     journal = fresh(tmp_path)
     journal.append(ONE)
     with journal.path.open("a") as file:
-        file.write("{]\n")
+        file.write(f"{damage}\n")
     journal.append(TWO)
-    with pytest.raises(JournalError, match=r"journal\.jsonl, line 2 is damaged"):
-        list(journal.read())
+
+    def apply(changes: list[Change]) -> None:
+        for change in changes:
+            assert change["table"]
+
+    with pytest.raises(JournalError, match=rf"journal\.jsonl, line 2 is damaged \({cause}") as raised:
+        journal.read(apply)
+    advice = str(raised.value).partition("to go on without this one write: ")[2]
+    subprocess.run(advice, shell=True, check=True)  # noqa: S602 - the advice itself is what is tested
+    assert lines(journal) == [ONE, TWO]
+    journal.close()
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
+    """Damage from the first line on is no power cut's: nothing is put aside."""
+    journal = fresh(tmp_path)
+    journal.path.write_text("something else\n")
+    with pytest.raises(JournalError, match="line 1 is damaged"):
+        journal.read(lambda _: None)
+    assert journal.path.read_text() == "something else\n"
     journal.close()
 
 
@@ -66,7 +119,7 @@ def test_compaction_replaces_the_file_whole(tmp_path: Path) -> None:
         journal.append(ONE)
     journal.compact(TWO)
     journal.append(ONE)
-    assert list(journal.read()) == [TWO, ONE]
+    assert lines(journal) == [TWO, ONE]
     modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
     assert modes == {"journal.jsonl": 0o600, "lock": 0o600}
     journal.close()
@@ -83,7 +136,7 @@ def test_unfinished_compaction_changes_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         journal.compact(changes())
-    assert list(journal.read()) == [ONE]
+    assert lines(journal) == [ONE]
     journal.close()
 
 
@@ -113,7 +166,7 @@ def test_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     journal.append(TWO)
-    assert list(journal.read()) == [ONE, TWO]
+    assert lines(journal) == [ONE, TWO]
     journal.close()
 
 

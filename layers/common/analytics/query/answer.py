@@ -1,20 +1,22 @@
 """The answer to a question about a stream: from rollups where they can tell, from raw logs where they cannot.
 
 Rollups know hours and, within each, methods, endpoints and status codes. What they do not know is counted from the raw
-logs themselves, if those are still kept and are not too many: minutes and parts of hours, one consumer, the addresses
-behind one endpoint. Otherwise it is null with its reason in `unavailable`, or the range is widened to whole hours and
-`range` says so, or the question is refused: never a wrong number.
+logs, if those are still kept and are not too many: minutes and parts of hours, one consumer, the addresses behind one
+endpoint. Otherwise it is null with its reason in `unavailable`, or the range is widened to whole hours and `range` says
+so, or the question is refused. An answer never has a wrong number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
+from analytics.blocks import Dashboard
 from analytics.errors import Invalid, Problem
 from analytics.query.filter import Filter
 from analytics.query.ranges import LAST_US, Period, Range
-from analytics.query.report import Block, Report
+from analytics.query.report import Report
 from analytics.schema import MAX_AHEAD_US
 from analytics.store import LogTable
 from analytics.summary.fold import Fold
@@ -49,7 +51,7 @@ class Source:
     raw_days: int
 
 
-def answer(source: Source, question: Question) -> Block:
+def answer(source: Source, question: Question) -> Dashboard:
     """All blocks of the dashboard, with `range`: what they really cover.
 
     Raises Invalid when the range has too many points of the period.
@@ -57,7 +59,7 @@ def answer(source: Source, question: Question) -> Block:
     return _answers(source, [question])[0]
 
 
-def compared(source: Source, question: Question) -> Block:
+def compared(source: Source, question: Question) -> Dashboard:
     """The answer, with `previous`: the same blocks for as long a range just before; and `change`: the summary's.
 
     Both are null where there is no such range: the start is open, or still to come. It does not begin before 1970.
@@ -65,12 +67,13 @@ def compared(source: Source, question: Question) -> Block:
     asked = question.wanted.range
     end = source.clock() if asked.end is None else asked.end
     if asked.start is None or asked.start >= end:
-        return answer(source, question) | {"previous": None, "change": None}
+        return {**answer(source, question), "previous": None, "change": None}
     before = Range(max(0, 2 * asked.start - end), asked.start)
     earlier = replace(question, wanted=replace(question.wanted, range=before))
     blocks, previous = _answers(source, [question, earlier])
-    change = {name: _change(previous["summary"][name], value) for name, value in blocks["summary"].items()}
-    return blocks | {"previous": previous, "change": {"summary": change}}
+    earlier_summary, after = cast("dict[str, Any]", previous["summary"]), cast("dict[str, Any]", blocks["summary"])
+    change = {name: _change(earlier_summary[name], value) for name, value in after.items()}
+    return {**blocks, "previous": previous, "change": {"summary": change}}
 
 
 def _change(before: float | None, after: float | None) -> float | None:
@@ -78,14 +81,14 @@ def _change(before: float | None, after: float | None) -> float | None:
     return round((after - before) / before, 4) if before and after is not None else None
 
 
-def _answers(source: Source, questions: list[Question]) -> list[Block]:
+def _answers(source: Source, questions: list[Question]) -> list[Dashboard]:
     """The answers to questions about one stream, from one way over it."""
     now = source.clock()
     late = now + FOLD_US
     fold = Fold(source.table, source.stream, now, lambda: source.clock() > late)
     reports = [_report(question) for question in questions]
     first = min(_first_day(question.wanted.range) for question in questions)
-    for summary in fold.summaries(first, lambda summary: any(report.needs_slots(summary) for report in reports)):
+    for summary in fold.summaries(first, lambda summary: any(report.needs_intervals(summary) for report in reports)):
         for report in reports:
             report.add(summary)
     return [_answer(source, question, report, fold, now) for question, report in zip(questions, reports, strict=True)]
@@ -98,14 +101,15 @@ def _report(question: Question) -> Report:
     return Report(wanted, period, question.top)
 
 
-def _answer(source: Source, question: Question, report: Report, fold: Fold, now: int) -> Block:
+def _answer(source: Source, question: Question, report: Report, fold: Fold, now: int) -> Dashboard:
     covered, period = _whole_hours(question.wanted.range), question.period
     counted = None
     if _needs_raw(question, now) and report.accepted <= MOST_RAW and _is_kept(source, question.wanted.range, now):
         counted = _from_raw(source, question, now + FOLD_US + RAW_US)
-    if counted is None and question.wanted.consumer is not None:
-        reason = "Input should be left out, or the range shorter: there are too many logs to count one consumer's"
-        raise Invalid("One consumer cannot be told over this range", [Problem(None, "consumer", reason)])
+    if counted is None:
+        for name in question.wanted.not_summarized:
+            reason = "Input should be left out, or the range shorter: there are too many raw logs to count"
+            raise Invalid(f"The {name} filter is not available for this range", [Problem(None, name, reason)])
     blocks = (counted or report).blocks()
     if counted is not None:
         covered = question.wanted.range
@@ -118,7 +122,7 @@ def _answer(source: Source, question: Question, report: Report, fold: Fold, now:
         "complete": counted is not None or fold.complete,
         "reached": None if counted is not None else fold.reached,
     }
-    return blocks
+    return cast("Dashboard", blocks)
 
 
 def _from_raw(source: Source, question: Question, last: int) -> Report | None:
@@ -142,8 +146,8 @@ def _needs_raw(question: Question, now: int) -> bool:
     edges = [wanted.range.start, end if end is None or end <= now + MAX_AHEAD_US else None]  # nothing is from later
     return (
         question.period is Period.minutely
-        or wanted.narrows_cells
-        or wanted.consumer is not None
+        or wanted.narrows_series
+        or bool(wanted.not_summarized)
         or any(edge is not None and edge % _HOUR_US for edge in edges)
     )
 
@@ -154,7 +158,7 @@ def _is_kept(source: Source, asked: Range, now: int) -> bool:
     if first is not None:
         return first >= kept_from
     oldest = source.table.oldest_rollup(source.stream)
-    return oldest is None or oldest.window >= isoformat(kept_from)[:10]
+    return oldest is None or oldest.start >= isoformat(kept_from)[:10]
 
 
 def first_receipt(asked: Range) -> int | None:

@@ -10,41 +10,24 @@ from collections.abc import Iterable, Mapping
 
 from analytics.batch import Batch
 from analytics.query.cursor import Cursor
+from analytics.schema import Log
 from analytics.times import isoformat
 
-COLUMNS = (
-    "id",
-    "created_at",
-    "method",
-    "endpoint",
-    "ip",
-    "process_time",
-    "status_code",
-    "consumer",
-    "user_agent",
-    "path",
-    "weight",
-)
+COLUMNS = ("id", *(name for name in Log.__annotations__ if name != "weight"), "weight")
 Row = Mapping[str, object]
 
 
 def row(sort_key: str, batch: Batch, position: int) -> Row:
-    """One log of a stored batch; its id says where it lies. `process_time` is in milliseconds."""
-    method, endpoint, status = batch.cells[batch.cell_ids[position]]
-    values = (
-        Cursor(sort_key, position).encode(),
-        isoformat(batch.times[position]),
-        method,
-        endpoint,
-        batch.addresses and batch.addresses.at(position),
-        batch.durations[position] / 1000,
-        status,
-        batch.consumers and batch.consumers.at(position),
-        batch.user_agents and batch.user_agents.at(position),
-        batch.paths and batch.paths.at(position),
-        batch.weights[position] if batch.weights else 1,
-    )
-    return dict(zip(COLUMNS, values, strict=True))
+    """One log of a stored batch as COLUMNS; its id says where it lies. `process_time` is in milliseconds."""
+    values = {
+        "id": Cursor(sort_key, position).encode(),
+        "created_at": isoformat(batch.times[position]),
+        "process_time": batch.durations[position] / 1000,
+        "weight": batch.weights[position] if batch.weights else 1,
+        **batch.series[batch.series_ids[position]]._asdict(),
+        **{name: column.at(position) for name, column in batch.texts.items()},
+    }
+    return {name: values.get(name) for name in COLUMNS}
 
 
 def to_ndjson(rows: Iterable[Row]) -> str:

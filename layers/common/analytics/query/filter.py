@@ -1,12 +1,15 @@
-"""Which logs a question is about. Every condition that is not None must hold."""
+"""Which logs a question is about. Every condition that is given must hold."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 
-from analytics.batch import Batch, Cell, Coded
+from analytics.batch import Batch, SeriesKey
 from analytics.query.ranges import Range
+
+SUMMARIZED = frozenset({"range", "method", "endpoint", "endpoint_contains", "status_code"})
+"""The conditions that summaries can tell. Any other one is answered from raw logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,39 +21,49 @@ class Filter:
     endpoint: str | None = None
     endpoint_contains: str | None = None
     status_code: int | None = None
-    ip: str | None = None
-    consumer: str | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)  # the whole value, by field of `schema.TEXTS`
     shortest: int | None = None
     longest: int | None = None
 
     @property
-    def narrows_cells(self) -> bool:
+    def narrows_series(self) -> bool:
         """Whether some methods, endpoints or status codes are left out."""
         conditions = (self.method, self.endpoint, self.endpoint_contains, self.status_code)
         return any(condition is not None for condition in conditions)
 
-    def matches(self, cell: Cell) -> bool:
+    @property
+    def not_summarized(self) -> list[str]:
+        """The conditions that summaries cannot tell, by name."""
+        given = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "texts"}
+        return [
+            name
+            for name, condition in {**given, **self.texts}.items()
+            if condition is not None and name not in SUMMARIZED
+        ]
+
+    def matches(self, key: SeriesKey) -> bool:
         """Whether logs of this method, endpoint and status are asked for."""
-        method, endpoint, status = cell
         return (
-            (self.method is None or method == self.method)
-            and (self.endpoint is None or endpoint == self.endpoint)
-            and (self.endpoint_contains is None or self.endpoint_contains in endpoint)
-            and (self.status_code is None or status == self.status_code)
+            (self.method is None or key.method == self.method)
+            and (self.endpoint is None or key.endpoint == self.endpoint)
+            and (self.endpoint_contains is None or self.endpoint_contains in key.endpoint)
+            and (self.status_code is None or key.status_code == self.status_code)
         )
 
     def positions(self, batch: Batch) -> Sequence[int]:
         """Which logs of a batch match, in order: a `range` where all of them do."""
         found: Sequence[int] = range(len(batch))
-        cells = [self.matches(cell) for cell in batch.cells]
-        if not all(cells):
-            found = [at for at in found if cells[batch.cell_ids[at]]]
+        matching = [self.matches(key) for key in batch.series]
+        if not all(matching):
+            found = [at for at in found if matching[batch.series_ids[at]]]
         if len(batch) and not self.range.covers(min(batch.times), max(batch.times)):
             found = [at for at in found if batch.times[at] in self.range]
-        for wanted, column in ((self.ip, batch.addresses), (self.consumer, batch.consumers)):
-            if wanted is not None:
-                number = _number(wanted, column)
-                found = [at for at in found if column and column.ids[at] == number]
+        for name, wanted in self.texts.items():
+            column = batch.texts.get(name)
+            if column is None or wanted not in column.values:
+                return []
+            number = column.values.index(wanted)
+            found = [at for at in found if column.ids[at] == number]
         if self.shortest is not None or self.longest is not None:
             low, high = self.shortest or 0, float("inf") if self.longest is None else self.longest
             found = [at for at in found if low <= batch.durations[at] <= high]
@@ -60,7 +73,3 @@ class Filter:
         """The logs of a batch that match: the batch itself where all of them do."""
         found = self.positions(batch)
         return batch if isinstance(found, range) else batch.take(found)
-
-
-def _number(value: str, column: Coded | None) -> int | None:
-    return column.values.index(value) if column and value in column.values else None

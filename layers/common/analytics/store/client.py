@@ -1,4 +1,4 @@
-"""The connection to DynamoDB, and its errors in our own words."""
+"""The client for DynamoDB, and the translation of its errors into ours."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from analytics.errors import Unavailable
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Two tries of at most 5 s, and up to 1 s between them: after 11 s a write is over, one way or the other, long before
-# the minute (`fold.GRACE_US`) after which a fold takes it that no write of that time can still come.
+# Two tries of at most 5 s each, and up to 1 s between them: a write has ended after 11 s. A fold assumes that no write
+# takes longer than a minute (`fold.GRACE_US`).
 CONNECT_S = 1.0
 READ_S = 4.0
-PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds to wait with what an answer left undone, each time
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds before each repetition of what an answer left undone
 _BUSY = frozenset(
     {
         "InternalServerError",
@@ -36,13 +36,13 @@ _BUSY = frozenset(
         "TransactionInProgressException",
     }
 )
-_LATER = (408, 429)  # statuses by which whatever stands before DynamoDB says the same
+_LATER = (408, 429)  # statuses by which a proxy before DynamoDB says the same
 
 
 def connect(*, read_timeout: float = READ_S) -> DynamoDBClient:
-    """A client for DynamoDB, where the environment says it is (AWS_ENDPOINT_URL_DYNAMODB, region, credentials).
+    """A client for the DynamoDB that the environment names (AWS_ENDPOINT_URL_DYNAMODB, region, credentials).
 
-    An answer is waited for at most `read_timeout` seconds, twice.
+    It tries twice, and waits at most `read_timeout` seconds for each answer.
     """
     config = Config(
         connect_timeout=CONNECT_S,
@@ -56,10 +56,10 @@ def connect(*, read_timeout: float = READ_S) -> DynamoDBClient:
 
 
 def _check_whole(http_response: Any, **_: object) -> None:
-    """Refuse a good answer that is not a whole one.
+    """Refuse an answer of status 200 that is not a whole JSON object.
 
-    botocore takes an answer that was cut short, or a page of some other server, for one without content: a good key
-    would be unknown, and a write that nobody did would count as done.
+    botocore treats an answer that was cut short, or another server's page, as an empty answer. A valid key would then
+    be unknown, and a write that was not done would count as done.
     """
     body, length = http_response.content, http_response.headers.get("Content-Length")
     if http_response.status_code != 200 or (
@@ -71,9 +71,9 @@ def _check_whole(http_response: Any, **_: object) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise Unavailable where trying again later is right; leave all other errors as they are.
+    """Raise Unavailable where trying again later is right; let all other errors pass.
 
-    Those are mistakes in the setup (rights, credentials, a missing table) or in our own code, which no retry mends.
+    Those are mistakes in the setup (rights, credentials, a missing table) or in our code, which no retry repairs.
     """
     try:
         yield
@@ -87,6 +87,6 @@ def translated() -> Iterator[None]:
 
 
 def cancellation_codes(error: ClientError) -> set[str]:
-    """Why a transaction was refused: the codes of its items."""
+    """Why a transaction was cancelled: the codes of its items."""
     reasons = error.response.get("CancellationReasons") or []
     return {reason["Code"] for reason in reasons if reason.get("Code")}

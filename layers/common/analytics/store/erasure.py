@@ -1,25 +1,25 @@
-"""The erasure of a stream: every item of its logs, all its keys, and every trace of both, in as many steps as it takes.
+"""The erasure of a stream: all items of its logs, all its keys and its own items, in as many calls as that takes.
 
-The stream's item in the table of keys says how far it got:
+The stream's item in the table of keys records the progress:
 
-    erasing     the hash of the key that asked for it, which from then on can do nothing but go on with it
-    sealed_at   when all other keys were gone, in microseconds since 1970
-    deleted     items of the table of logs that its calls have deleted and lived to count
+    erasing     the hash of the key that began the erasure; from then on that key can only continue it
+    sealed_at   when all other keys were deleted, in microseconds since 1970
+    deleted     items of the table of logs counted so far; a crashed call's last deletions may be missing
 
-1. One transaction marks that key and the stream. A marked stream takes no new key: adding one has the condition that it
-   is not marked. So the keys that it has are all the keys that it will ever have.
-2. The other keys are deleted, and then the time is written down (`sealed_at`).
-3. What lies in the stream's partition is deleted, page by page, until a page is empty.
-4. When a page that was asked for GRACE or more after `sealed_at` is empty, nothing can come any more: the last key,
-   the stream's item and its count of calls are deleted in one transaction.
+1. One transaction marks the key and the stream. A marked stream takes no new key, because adding one has the condition
+   that the stream is not marked. So the keys it has now are all the keys it will ever have.
+2. The other keys are deleted. Then `sealed_at` is written.
+3. The items of the stream's partition are deleted, page by page, until a page is empty.
+4. When a page that was requested GRACE or more after `sealed_at` is empty, no item can come any more. One transaction
+   deletes the last key, the stream's item and its count of calls.
 
-Why nothing can come after GRACE: a function that has read a key before it was deleted believes it for 30 s, so the last
-call is let in at `sealed_at` + 30 s. A function is stopped 29 s later at most (`Timeout` in template.yaml), and with it
-what it was going to write. The rest, half a minute, is for a put that was on its way when its function was stopped
-(DynamoDB answers within seconds or not at all) and for clocks that differ. The scheduled fold needs no key, but leaves
-out marked streams: a run that began before the mark is stopped 29 s later, too.
+Why no item can come after GRACE: an instance that read a key before its deletion accepts it for 30 s, so it lets in the
+last call at `sealed_at` + 30 s. The function stops 29 s later at most (`Timeout` in template.yaml), and its writes end
+with it. The other half minute covers a put that was under way when its function stopped (DynamoDB answers within
+seconds or not at all) and clocks that differ. The scheduled fold needs no key, but it leaves out marked streams; a run
+that began before the mark stops 29 s later, too.
 
-Each step can be done again, however it ended, and by two callers at once: they delete the same items.
+Every step can be repeated, and two callers can work at once: they delete the same items.
 """
 
 from __future__ import annotations
@@ -32,19 +32,20 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.errors import Unauthorized, Unavailable
 from analytics.store.client import PAUSES, translated
+from analytics.times import SECOND
 
 if TYPE_CHECKING:
     from analytics.store.keys import KeyTable
     from analytics.store.record import KeyRecord
 
-GRACE = 90 * 1_000_000  # µs; see above
-DEADLINE = 20 * 1_000_000  # µs of work in one call; the gateway gives up after 30 s
-_AT_ONCE = 25  # deletions in one BatchWriteItem
+GRACE = 90 * SECOND  # see above
+DEADLINE = 20 * SECOND  # of work in one call; the gateway gives up after 30 s
+_BATCH = 25  # deletions in one BatchWriteItem
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an erasure got: items of logs deleted in all its calls, whether it is over, else when to go on (s)."""
+    """How far an erasure is: items of logs deleted by all its calls, whether it is complete, else seconds to wait."""
 
     deleted: int
     complete: bool
@@ -63,10 +64,10 @@ class Erasure:
         self._pause = pause
 
     def step(self, record: KeyRecord) -> Progress:
-        """Begin or go on with erasing the stream of a full key, for DEADLINE at most.
+        """Begin or continue the erasure of the stream of a full key, for DEADLINE at most.
 
-        Raises Unauthorized when another key has begun it, or this one was revoked, and Unavailable when DynamoDB is
-        throttled or out of reach: what was done stays done.
+        Raises Unauthorized when another key began it or this key was revoked, and Unavailable when DynamoDB is
+        throttled or out of reach. What was deleted until then stays deleted.
         """
         late = self._now() + DEADLINE
         if not record.erasing:
@@ -75,13 +76,11 @@ class Erasure:
         sealed = self._seal(record, item, late)
         deleted, empty = self._clear(record.stream, late)
         total = int(item.get("deleted", {}).get("N", 0)) + deleted
-        self._note(
-            record.stream, "SET deleted = :number", total
-        )  # not ADD, which counts twice when its answer gets lost
+        self._note(record.stream, "SET deleted = :number", total)  # ADD would count twice after a lost answer
         if sealed is None or empty is None:
             return Progress(total, complete=False)
         if empty < sealed + GRACE:
-            return Progress(total, complete=False, wait=-(-(sealed + GRACE - empty) // 1_000_000))
+            return Progress(total, complete=False, wait=-(-(sealed + GRACE - empty) // SECOND))
         self._finish(record)
         return Progress(total, complete=True)
 
@@ -93,7 +92,7 @@ class Erasure:
                 "Update": {
                     "TableName": table,
                     "Key": keys.key(record.key_hash),
-                    # A key in its period of grace must not expire before it is done: nobody else could finish.
+                    # The key must not expire before the erasure is complete: no other key could finish it.
                     "UpdateExpression": "SET #status = :erasing REMOVE expires_at, #ttl",
                     "ConditionExpression": "attribute_exists(key_hash)",
                     "ExpressionAttributeNames": {"#status": "status", "#ttl": "ttl"},
@@ -115,7 +114,7 @@ class Erasure:
             raise Unauthorized
 
     def _seal(self, record: KeyRecord, item: dict[str, Any], late: int) -> int | None:
-        """When all other keys were gone; None when the deadline came first."""
+        """Delete the other keys; returns `sealed_at`, or None when the deadline came first."""
         if "sealed_at" in item:
             return int(item["sealed_at"]["N"])
         others = [each for each in item.get("hashes", {}).get("SS", []) if each != record.key_hash]
@@ -127,7 +126,10 @@ class Erasure:
         return int(noted["sealed_at"]["N"])
 
     def _clear(self, stream: str, late: int) -> tuple[int, int | None]:
-        """How many items were deleted, and when a page was asked for that turned out empty; None: not yet."""
+        """Delete the items of the partition; returns how many, and when the page that came back empty was requested.
+
+        The time is None when the deadline, or a busy table, came first.
+        """
         ask: dict[str, Any] = {
             "TableName": self._logs,
             "KeyConditionExpression": "api_key = :stream",
@@ -140,7 +142,7 @@ class Erasure:
         try:
             while (asked := self._now()) <= late:
                 with translated():
-                    page = self._keys.client.query(**ask)  # from the start each time: what was deleted is not there
+                    page = self._keys.client.query(**ask)  # always from the start: deleted items are not in it
                 if not page["Items"]:
                     return deleted, asked
                 for some in self._delete(self._logs, page["Items"], late):
@@ -151,11 +153,11 @@ class Erasure:
         return deleted, None
 
     def _delete(self, table: str, keys: Iterable[dict[str, Any]], late: int) -> Iterator[int]:
-        """Delete items until the deadline; yields how many at a time."""
+        """Delete items until the deadline; yields the number of each batch."""
         waiting = deque(keys)
         pauses = 0
         while waiting and self._now() <= late:
-            some = [waiting.popleft() for _ in range(min(_AT_ONCE, len(waiting)))]
+            some = [waiting.popleft() for _ in range(min(_BATCH, len(waiting)))]
             with translated():
                 answer = self._keys.client.batch_write_item(
                     RequestItems={table: [{"DeleteRequest": {"Key": key}} for key in some]}
@@ -168,7 +170,7 @@ class Erasure:
             pauses = pauses + 1 if left else 0
 
     def _note(self, stream: str, update: str, number: int) -> dict[str, Any]:
-        """Write down how far it got; the stream's item after that. Raises Unauthorized when another caller finished."""
+        """Record the progress; returns the stream's item. Raises Unauthorized when the erasure is complete already."""
         with translated():
             try:
                 answer = self._keys.client.update_item(

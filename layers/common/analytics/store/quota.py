@@ -1,16 +1,16 @@
-"""How many calls a stream may make in a UTC day, counted without a write to the table for each of them.
+"""How many calls a stream may make in a UTC day, counted without a write for each call.
 
-Each function instance counts in memory, and after every hundredth part of the limit adds what it counted to one item of
-the table, whose sum tells it what all instances together have counted. What that guarantees:
+Each function instance counts calls in memory. After every hundredth of the limit it adds its count to one item of the
+table of keys; the new sum tells it what all instances together have counted. This guarantees:
 
-- A stream gets at most `limit` calls, and a hundredth of that more for each instance that served it on the day.
-  (A limit of up to 100 is kept to the call: there every call is added at once.)
-- No call is refused before `limit` calls were made, but for an addition whose answer was lost on the way: DynamoDB's
-  client then repeats it, and a hundredth of the limit counts twice.
-- It costs a stream at most a hundred writes a day and two for each instance, however many calls are refused.
+- A stream gets at most `limit` calls, plus a hundredth of that for each instance that served it on the day.
+  (A limit of up to 100 is exact: each call is added at once.)
+- No call is refused before `limit` calls were made. One exception: when the answer to an addition is lost, DynamoDB's
+  client repeats the addition, and a hundredth of the limit counts twice.
+- A stream costs at most a hundred writes a day and two for each instance, however many calls are refused.
 
-An instance that ends takes along what it has not added yet, which is within the first bound. Tracking and reading have
-a count each, so that an app that sends too much does not lock its owner out of the dashboard.
+An instance that ends loses what it has not added yet, which is within the first bound. Tracking and reading are counted
+apart, so that an app that sends too much does not lock its owner out of the dashboard.
 """
 
 from __future__ import annotations
@@ -22,21 +22,22 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.errors import TooMany
 from analytics.store.client import translated
+from analytics.times import DAY, SECOND
 
 if TYPE_CHECKING:
     from analytics.store.keys import KeyTable
 
-DAY = 86_400 * 1_000_000  # µs
+DAY_US = DAY * SECOND
 _PARTS = 100  # additions a day that bring a stream to its limit
-_MOST = 10_000  # streams counted in memory
+_MAX_STREAMS = 10_000  # counted in memory
 
 
 @dataclass(slots=True)
 class _Count:
-    """The calls of a stream on one day: added by all instances when last heard, and counted here since then."""
+    """The calls of a stream on one day: `total` of all instances when last read, and `here` since then."""
 
-    day: int
-    sum: int = 0
+    day: int  # days since 1970
+    total: int = 0
     here: int = 0
 
 
@@ -49,19 +50,15 @@ class Quota:
         self._lock = threading.Lock()
 
     def count(self, keys: KeyTable, stream: str, limit: int, now: int) -> None:
-        """Count a call at `now` (microseconds since 1970).
+        """Count one call at `now` (microseconds since 1970).
 
-        Raises TooMany when the day's calls are used up, Unavailable when the table is busy at the time of an addition.
+        Raises TooMany when the day's calls are used up, Unavailable when an addition to the table fails.
         """
-        day = now // DAY
+        day = now // DAY_US
         with self._lock:
-            count = self._counts.get(stream)
-            if count is None or count.day != day:
-                if len(self._counts) >= _MOST:
-                    self._counts.clear()
-                count = self._counts[stream] = _Count(day)
-            if count.sum + count.here >= limit:
-                raise self._too_many(limit, now)
+            count = self._of(stream, day)
+            if count.total + count.here >= limit:
+                raise _too_many(limit, now)
             count.here += 1
             if count.here < -(-limit // _PARTS):
                 return
@@ -73,39 +70,75 @@ class Quota:
                 count.here += adding - 1  # this call is not served, so it does not count
             raise
         with self._lock:
-            count.sum = max(count.sum, total)
-        if total - adding >= limit:  # others had used it up before
-            raise self._too_many(limit, now)
+            count.total = max(count.total, total)
+        if total - adding >= limit:  # other instances had used it up before
+            raise _too_many(limit, now)
+
+    def _of(self, stream: str, day: int) -> _Count:
+        """The count of a stream on a day, begun at 0 where there is none."""
+        count = self._counts.get(stream)
+        if count is None or count.day != day:
+            if len(self._counts) >= _MAX_STREAMS:
+                self._counts.clear()
+            count = self._counts[stream] = _Count(day)
+        return count
 
     def _add(self, keys: KeyTable, stream: str, day: int, calls: int) -> int:
-        """Add to the count of a day; the sum of all instances."""
-        date = datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
-        update: dict[str, Any] = {
-            "TableName": keys.name,
-            "Key": keys.key(f"quota#{stream}"),
-            "ReturnValues": "ALL_NEW",
-        }
-        names = {"#day": "day", "#kind": self._kind}
-        values = {":day": {"S": date}, ":calls": {"N": str(calls)}}
-        other = {"#other": "read" if self._kind == "write" else "write", "#ttl": "ttl"}
-        ways: list[dict[str, Any]] = [
-            {"UpdateExpression": "ADD #kind :calls", "ConditionExpression": "#day = :day"}
-            | {"ExpressionAttributeNames": names, "ExpressionAttributeValues": values},
-            # The day's first: what is there is of an older day.
-            {"UpdateExpression": "SET #day = :day, #kind = :calls, #ttl = :ttl REMOVE #other"}
-            | {"ConditionExpression": "attribute_not_exists(#day) OR #day < :day"}
-            | {"ExpressionAttributeNames": names | other}
-            | {"ExpressionAttributeValues": values | {":ttl": {"N": str((day + 2) * 86_400)}}},
-        ]
-        for way in (*ways, ways[0]):  # once more the first, where another instance was the day's first meanwhile
-            with translated():
-                try:
-                    answer = keys.client.update_item(**update, **way)
-                except keys.client.exceptions.ConditionalCheckFailedException:
-                    continue
-            return int(answer["Attributes"][self._kind]["N"])
-        return calls  # the item is of a later day: midnight has passed, and this call came a moment before
+        """Add to the stream's item; returns the day's sum over all instances.
 
-    def _too_many(self, limit: int, now: int) -> TooMany:
-        detail = f"The {limit} {self._kind} calls of this day are used up; they are counted anew from midnight UTC"
-        return TooMany(detail, retry_after=-(-(DAY - now % DAY) // 1_000_000))
+        The item is of today, or of an older day (or missing), or of a later day when this instance's clock is behind.
+        Another instance may change it from the second to the first at any moment, so the first is tried again.
+        """
+        for update in (self._increase, self._begin_day, self._increase):
+            total = update(keys, stream, day, calls)
+            if total is not None:
+                return total
+        return calls  # the item is of a later day: this call came just before midnight
+
+    def _increase(self, keys: KeyTable, stream: str, day: int, calls: int) -> int | None:
+        """Add to the item if it is of this day; returns its sum, or None."""
+        return self._update(
+            keys,
+            stream,
+            UpdateExpression="ADD #kind :calls",
+            ConditionExpression="#day = :day",
+            ExpressionAttributeNames={"#day": "day", "#kind": self._kind},
+            ExpressionAttributeValues={":day": {"S": _date(day)}, ":calls": {"N": str(calls)}},
+        )
+
+    def _begin_day(self, keys: KeyTable, stream: str, day: int, calls: int) -> int | None:
+        """Begin this day's item if there is none or it is of an older day; returns its sum, or None."""
+        other = "read" if self._kind == "write" else "write"
+        expires = (day + 2) * DAY
+        return self._update(
+            keys,
+            stream,
+            UpdateExpression="SET #day = :day, #kind = :calls, #ttl = :ttl REMOVE #other",
+            ConditionExpression="attribute_not_exists(#day) OR #day < :day",
+            ExpressionAttributeNames={"#day": "day", "#kind": self._kind, "#other": other, "#ttl": "ttl"},
+            ExpressionAttributeValues={
+                ":day": {"S": _date(day)},
+                ":calls": {"N": str(calls)},
+                ":ttl": {"N": str(expires)},
+            },
+        )
+
+    def _update(self, keys: KeyTable, stream: str, **update: Any) -> int | None:
+        """Update the stream's item; returns its sum after that, or None when the condition does not hold."""
+        with translated():
+            try:
+                answer = keys.client.update_item(
+                    TableName=keys.name, Key=keys.key(f"quota#{stream}"), ReturnValues="ALL_NEW", **update
+                )
+            except keys.client.exceptions.ConditionalCheckFailedException:
+                return None
+        return int(answer["Attributes"][self._kind]["N"])
+
+
+def _date(day: int) -> str:
+    return datetime.fromtimestamp(day * DAY, UTC).date().isoformat()
+
+
+def _too_many(limit: int, now: int) -> TooMany:
+    detail = f"Daily limit of {limit} calls reached; it resets at midnight UTC"
+    return TooMany(detail, retry_after=-(-(DAY_US - now % DAY_US) // SECOND))

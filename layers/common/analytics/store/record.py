@@ -1,4 +1,4 @@
-"""What is known of a key, and how it lies in the table of keys."""
+"""The record of a key, and its item in the table of keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """What is known of a key. Times are microseconds since 1970."""
+    """The record of a key. Times are microseconds since 1970."""
 
     key_hash: str
     key_id: str
@@ -16,19 +16,19 @@ class KeyRecord:
     scope: str  # "full", "read" or "write"
     created_at: int
     expires_at: int | None = None
-    name: str | None = None  # what its owner calls it
-    erasing: bool = False  # its stream is being erased: it may go on with that, and do nothing else
+    name: str | None = None  # given by its owner
+    erasing: bool = False  # it began the erasure of its stream; it may continue that and do nothing else
 
     def allows(self, scope: str) -> bool:
-        """Whether the key may be used for this: "read", "write", or "full" for keys themselves."""
+        """Whether the key may do what needs this scope: "read", "write", or "full" to manage keys."""
         return self.scope in ("full", scope)
 
     def expired(self, now: int) -> bool:
-        """Whether its time is over by `now`."""
+        """Whether the key has expired by `now`."""
         return self.expires_at is not None and self.expires_at <= now
 
     def item(self) -> dict[str, Any]:
-        """The attributes of its item; whether its stream is being erased is written by the erasure alone."""
+        """The attributes of its item, without `erasing`, which only an erasure writes."""
         item: dict[str, Any] = {
             "key_hash": {"S": self.key_hash},
             "key_id": {"S": self.key_id},
@@ -58,5 +58,5 @@ class KeyRecord:
 
 
 def seconds(expires_at: int) -> int:
-    """The time to live of what expires then: whole seconds, and none too early."""
+    """`expires_at` (microseconds) as a `ttl` in whole seconds, rounded up so that nothing goes too early."""
     return -(-expires_at // 1_000_000)

@@ -1,69 +1,110 @@
-"""Logs that are gathered but not yet counted: counting many at once costs per log, not per batch."""
+"""Logs that are gathered as columns before they are counted: counting many at once costs per log, not per batch."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from itertools import compress
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cached_property
+from typing import TypeVar
 
 from analytics.batch import Batch
-from analytics.summary.addresses import Address, address_of
-from analytics.summary.aggregate import Window
 from analytics.summary.histogram import BITS, keys_of
+from analytics.summary.stats import Totals
+
+V = TypeVar("V", bound=Hashable)
+
+ValueOf = Callable[[str | None], Hashable]
+"""What a text is counted as: None is not counted."""
 
 
-class Pending:
-    """Logs of one slot, as columns."""
-
-    __slots__ = ("_addresses", "_cells", "_consumers", "_durations", "_weighted", "_weighted_addresses")
+class TextColumn:
+    """The values of one text field, with the series id and the weight of each log."""
 
     def __init__(self) -> None:
-        self._cells: list[int] = []  # the number of each << BITS, as latency is counted
-        self._durations: list[int] = []
-        self._weighted: list[tuple[int, int, int]] = []  # (cell, duration, weight) of logs that stand for several
-        self._addresses: list[Address | None] = []
-        self._weighted_addresses: Counter[Address] = Counter()
-        self._consumers: Counter[tuple[str, int]] = Counter()
+        self.values: list[Hashable] = []
+        self.shifted: list[int] = []
+        self.weights: list[int] = []  # empty where every log stands for one request
 
-    def add(self, batch: Batch, numbers: Sequence[int]) -> None:
-        """Gather the logs of a batch, whose cell at place `i` has the number `numbers[i]`."""
-        shifted = [number << BITS for number in numbers]
-        cells, durations, weights = list(map(shifted.__getitem__, batch.cell_ids)), batch.durations, batch.weights
-        if weights is None:
-            self._cells += cells
-            self._durations += durations
-        else:
-            single = [weight == 1 for weight in weights]
-            self._cells += compress(cells, single)
-            self._durations += compress(durations, single)
-            self._weighted += [row for row in zip(cells, durations, weights, strict=True) if row[2] != 1]
-        if batch.addresses:
-            known = list(map(address_of, batch.addresses.values))
-            seen = map(known.__getitem__, batch.addresses.ids)
-            if weights is None:
-                self._addresses += seen
-            else:
-                for address, weight in zip(seen, weights, strict=True):
-                    if address is not None:
-                        self._weighted_addresses[address] += weight
-        if batch.consumers:
-            for position, (consumer, cell) in enumerate(zip(batch.consumers.ids, cells, strict=True)):
-                name = batch.consumers.values[consumer]
-                if name is not None:
-                    self._consumers[name, cell >> BITS] += weights[position] if weights else 1
+    @cached_property
+    def by_value(self) -> Mapping[Hashable, int]:
+        """Requests by value, without None."""
+        counts = _counted(self.values, self.weights)
+        counts.pop(None, 0)
+        return counts
 
-    def count(self, *windows: Window) -> None:
-        """Count all of it into each of some windows."""
-        keys, by_cell = keys_of(self._cells, self._durations), defaultdict[int, list[int]](list)
-        for cell, duration in zip(self._cells, self._durations, strict=True):
-            by_cell[cell].append(duration)
-        rows = [(cell >> BITS, [len(each), sum(each), min(each), max(each)]) for cell, each in by_cell.items()]
-        for window in windows:
-            window.note(keys)
-            window.tally(rows)
-            for cell, duration, weight in self._weighted:
-                (key,) = keys_of([cell], [duration])
-                window.note_many(key, weight)
-                window.tally([(cell >> BITS, [weight, weight * duration, duration, duration])])
-            window.addresses.see(self._addresses, self._weighted_addresses)
-            window.consumers.update(self._consumers)
+    @cached_property
+    def by_series(self) -> Mapping[tuple[Hashable, int], int]:
+        """Requests by (value, series id), without None."""
+        counts = _counted(list(zip(self.values, self.shifted, strict=True)), self.weights)
+        return {(value, shifted >> BITS): n for (value, shifted), n in counts.items() if value is not None}
+
+
+class Columns:
+    """Logs of one interval as columns. What several aggregates need of them is computed once."""
+
+    def __init__(self) -> None:
+        self.shifted: list[int] = []  # series ids << BITS, as `histogram.keys_of` takes them
+        self.durations: list[int] = []
+        self.weights: list[int] = []  # empty where every log stands for one request
+        self.texts: defaultdict[str, TextColumn] = defaultdict(TextColumn)
+
+    def add(self, batch: Batch, shifted: Sequence[int], counted: Mapping[str, ValueOf]) -> None:
+        """Add the logs of a batch; `shifted[i]` is the series id of `batch.series[i]` << BITS."""
+        series, weights = list(map(shifted.__getitem__, batch.series_ids)), batch.weights or ()
+        self.shifted += series
+        self.durations += batch.durations
+        self.weights += weights
+        for name, value_of in counted.items():
+            column = batch.texts.get(name)
+            if column is not None:
+                values = list(map(value_of, column.values))
+                text = self.texts[name]
+                text.values += map(values.__getitem__, column.ids)
+                text.shifted += series
+                text.weights += weights
+
+    @cached_property
+    def latency_keys(self) -> list[int]:
+        """The latency key of each log; see `histogram.keys_of`."""
+        return keys_of(self.shifted, self.durations)
+
+    @cached_property
+    def totals(self) -> list[tuple[int, Totals]]:
+        """Totals by series id."""
+        by_series = defaultdict[int, list[int]](list)
+        for shifted, duration in zip(self.shifted, self.durations, strict=True):
+            by_series[shifted].append(duration)
+        if not self.weights:
+            return [(each >> BITS, (len(d), sum(d), min(d), max(d))) for each, d in by_series.items()]
+        requests, spent = Counter[int](), Counter[int]()
+        for shifted, duration, weight in zip(self.shifted, self.durations, self.weights, strict=True):
+            requests[shifted] += weight
+            spent[shifted] += weight * duration
+        return [(each >> BITS, (requests[each], spent[each], min(d), max(d))) for each, d in by_series.items()]
+
+
+class Accumulator:
+    """Logs of one interval that wait to be counted. Logs that stand for several requests are kept apart."""
+
+    def __init__(self) -> None:
+        self.plain = Columns()
+        self.weighted = Columns()
+
+    def add(self, batch: Batch, shifted: Sequence[int], counted: Mapping[str, ValueOf]) -> None:
+        """Add the logs of a batch; see `Columns.add`."""
+        (self.plain if batch.weights is None else self.weighted).add(batch, shifted, counted)
+
+    @property
+    def columns(self) -> list[Columns]:
+        """The columns that hold any logs."""
+        return [columns for columns in (self.plain, self.weighted) if columns.shifted]
+
+
+def _counted(values: Sequence[V], weights: Sequence[int]) -> Counter[V]:
+    """Requests by value."""
+    if not weights:
+        return Counter(values)
+    counts = Counter[V]()
+    for value, weight in zip(values, weights, strict=True):
+        counts[value] += weight
+    return counts

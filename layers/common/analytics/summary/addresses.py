@@ -1,14 +1,15 @@
-"""Which addresses came, and how often: exact up to a number of them, sketched beyond.
+"""The counter of requests by client address: exact up to a number of addresses, sketched beyond.
 
-How many different ones there are is then told by a sketch: its standard error is 0.41 % with the 65,536 registers of a
-day, 1.6 % with the 4,096 of an hour. The busiest ones are told by what is left of their counts after each cut took the
-count of the first one cut away from all (Misra and Gries, "Finding repeated elements", 1982): too low by at most
-`missed`, never too high. Which of the nearly equal counts survive a cut depends on the order of merging, nothing else.
+Beyond that number a HyperLogLog tells how many different addresses there are: its standard error is 0.41 % with the
+65,536 registers of a day and 1.6 % with the 4,096 of an interval. The busiest addresses keep their counts. Each cut
+subtracts the count of the first address that it drops from all counts (Misra and Gries, "Finding repeated elements",
+1982), so a count is too low by at most `undercount` and never too high. The order of merging decides which of several
+nearly equal counts survive a cut; nothing else depends on it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter as Counts
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from heapq import nlargest
@@ -16,13 +17,17 @@ from io import BytesIO
 from itertools import accumulate, chain
 from operator import sub
 from socket import AF_INET, inet_ntop, inet_pton
-from typing import Any
+from typing import Any, ClassVar
 
-from analytics.summary.byteshuffle import numbers_to_planes, planes_to_numbers
+from analytics.batch import SeriesKey
+from analytics.summary.accumulator import Columns
+from analytics.summary.byteshuffle import shuffle_numbers, unshuffle_numbers
+from analytics.summary.counter import Counter
 from analytics.summary.hyperloglog import joined, registered
 
-DAY_BITS, SLOT_BITS = 16, 12  # log2 of the registers of a sketch
-RANKED = 64  # busiest addresses that are told apart from the others: more than a dashboard shows
+MAX_ADDRESSES = 8_192  # of a day: they take as many bytes as the sketch and the half of them that is kept beside it
+DAY_BITS, INTERVAL_BITS = 16, 12  # log2 of the registers of a sketch
+RANKED = 64  # the busiest addresses of a stored day whose places are noted: more than a dashboard shows
 
 Address = int | str
 """An IPv4 address as its number, which is smaller and quicker to compare; any other as its text."""
@@ -49,100 +54,128 @@ def bytes_of(address: Address) -> bytes:
     return address.encode() if isinstance(address, str) else address.to_bytes(4, "big")
 
 
-class Addresses:
-    """Requests by address; `registers` is None as long as all of them are there."""
+class Addresses(Counter):
+    """Requests by address; `registers` is None as long as all addresses are counted exactly."""
 
-    __slots__ = ("counts", "missed", "ranked", "registers")
+    code: ClassVar[str] = "addresses"
+    counted: ClassVar[Mapping[str, Any]] = {"ip": address_of}
 
     def __init__(self) -> None:
         self.counts: dict[Address, int] = {}
         self.registers: bytes | None = None
-        self.missed = 0  # how much any count may be too low
-        self.ranked: Sequence[Address] = ()  # the RANKED busiest of stored ones that nothing was added to
+        self.undercount = 0  # how much any count may be too low
+        self._ranked: Sequence[Address] = ()  # the RANKED busiest, as stored; empty once anything was added
+        self._names: list[Address] = []  # in the order of `places`, as loaded; empty once anything was added
+        self._places: dict[Address, int] = {}  # see `places`
 
-    def see(self, addresses: Iterable[Address | None], weighted: Mapping[Address, int]) -> None:
-        """Add requests: one of each address, and more of those with a weight. None is nobody's."""
-        counts: Counter[Any] = self.counts if isinstance(self.counts, Counter) else Counter(self.counts)
-        counts.update(addresses)
-        counts.pop(None, 0)
-        counts.update(weighted)
-        self.counts, self.ranked = counts, ()
+    def count(self, logs: Columns) -> None:
+        """Add logs."""
+        if "ip" in logs.texts:
+            self._add(logs.texts["ip"].by_value)  # type: ignore[arg-type]  # `counted` made addresses of them
 
-    def merge(self, other: Addresses) -> None:
-        """Add another's; two sketches of different precision become one of the lower."""
-        counts, get, self.ranked = self.counts, self.counts.get, ()
-        for address, requests in other.counts.items():  # as Counter.update does, in half the time
-            counts[address] = get(address, 0) + requests
-        self.missed += other.missed
+    def merge(self, other: Addresses, renumber: Sequence[int]) -> None:  # noqa: ARG002 - addresses are of all series
+        """Add another counter. Two sketches of different precision become one of the lower precision."""
+        self._add(other.counts)
+        self.undercount += other.undercount
         if other.registers is not None:
             self.registers = joined(self.registers, other.registers)
 
+    def _add(self, counts: Mapping[Address, int]) -> None:
+        mine, get = self.counts, self.counts.get
+        for address, requests in counts.items():  # as Counter.update does, in half the time
+            mine[address] = get(address, 0) + requests
+        self._ranked, self._names, self._places = (), [], {}
+
     def busiest(self, most: int) -> tuple[Iterable[Address], int]:
-        """The busiest addresses, RANKED at most, and the most that any of the others can have."""
+        """The busiest addresses, at most `most` or RANKED, and the largest count that any other address can have."""
         if len(self.counts) <= most:
             return self.counts, 0
-        self.ranked = self.ranked or nlargest(RANKED, self.counts, key=self.counts.__getitem__)
-        ranked = self.ranked[:most]
+        self._ranked = self._ranked or nlargest(RANKED, self.counts, key=self.counts.__getitem__)
+        ranked = self._ranked[:most]
         return ranked, self.counts[ranked[-1]]
+
+    @classmethod
+    def limit(cls, day: Addresses, intervals: Sequence[Addresses], scale: float) -> None:
+        """Sketch the addresses of a day, or of its intervals, where there are too many."""
+        most = round(MAX_ADDRESSES * scale)
+        day.cut(most, DAY_BITS)
+        if sum(len(interval.counts) for interval in intervals) > 2 * most:
+            for interval in intervals:
+                interval.cut(most // 48, INTERVAL_BITS)
 
     def cut(self, most: int, bits: int) -> None:
         """Keep at most half of `most` addresses, and a sketch of 2 ** bits registers, if there are more than `most`."""
         if len(self.counts) <= most:
             return
         self.registers = registered(map(bytes_of, self.counts), self.registers, bits)
-        kept = Counter(self.counts).most_common(most // 2 + 1)
+        kept = Counts(self.counts).most_common(most // 2 + 1)
         _, least = kept.pop()
-        self.missed += least
-        self.counts, self.ranked = {address: count - least for address, count in kept if count > least}, ()
+        self.undercount += least
+        self.counts = {address: count - least for address, count in kept if count > least}
+        self._ranked, self._names, self._places = (), [], {}
 
+    @property
+    def estimated_bytes(self) -> int:
+        """About how many bytes it takes when it is stored."""
+        return 4 * len(self.counts) + len(self.registers or b"") // 2
 
-def order(addresses: Addresses) -> list[Address]:
-    """The order in which `dump` stores addresses and `load` gives them back: numbers, then texts."""
-    numbers, texts = _split(addresses.counts)
-    return [*numbers, *texts]
+    @property
+    def places(self) -> Mapping[Address, int]:
+        """The place of each address in the order in which `dump` stores them and `load` counts them."""
+        if len(self._places) != len(self.counts):
+            numbers, texts = _split(self.counts)
+            self._places = {address: place for place, address in enumerate(chain[Address](numbers, texts))}
+        return self._places
+
+    def dump(self, blob: bytearray, day: Addresses | None) -> object:
+        """Its state; counts are added to `blob`.
+
+        An interval stores an address of its day as the address's place there. A day notes the places of its busiest.
+        """
+        placed: dict[int, int] = {}
+        rest: Mapping[Address, int] = self.counts
+        if day is not None:
+            place = day.places
+            placed = {place[address]: n for address, n in self.counts.items() if address in place}
+            if placed:
+                rest = {address: n for address, n in self.counts.items() if address not in place}
+        places = sorted(placed)
+        numbers, texts = _split(rest)
+        counts = [*map(placed.__getitem__, places), *map(rest.__getitem__, chain[Address](numbers, texts))]
+        sizes = []
+        for column in (_differences(places), _differences(numbers), counts):
+            shuffled, length = shuffle_numbers(column)
+            sizes += [length, len(shuffled)]
+            blob += shuffled
+        blob += self.registers or b""
+        ranked: list[int] = []
+        if day is None and len(counts) > RANKED:
+            ranked = nlargest(RANKED, range(len(counts)), key=counts.__getitem__)
+        return [sizes, texts, ranked, len(self.registers or b""), self.undercount]
+
+    @classmethod
+    def load(cls, state: Any, blob: BytesIO, day: Addresses | None) -> Addresses:
+        """The counter that `dump` stored; `blob` is read from where it stands."""
+        sizes, texts, ranked, registers, undercount = state
+        lengths = zip(sizes[::2], sizes[1::2], strict=True)
+        places, numbers, counts = [unshuffle_numbers(blob.read(size), length) for length, size in lengths]
+        counter = cls()
+        known = (day._names or list(day.places)) if places and day is not None else []
+        names = [*map(known.__getitem__, accumulate(places)), *accumulate(numbers), *texts]
+        counter.counts = dict(zip(names, counts, strict=True))
+        counter._ranked, counter._names = list(map(names.__getitem__, ranked)), names
+        counter.registers = blob.read(registers) or None
+        counter.undercount = undercount
+        return counter
+
+    def named(self, series: Sequence[SeriesKey | None]) -> Sequence[Any]:  # noqa: ARG002 - addresses are of all series
+        """All that it counts."""
+        return [self.counts, self.registers, self.undercount]
 
 
 def _split(counts: Iterable[Address]) -> tuple[list[int], list[str]]:
     texts = [address for address in counts if isinstance(address, str)]
     return sorted(set(counts).difference(texts)), sorted(texts)  # type: ignore[arg-type]  # what is no text
-
-
-def dump(addresses: Addresses, blob: bytearray, known: Mapping[Address, int] | None) -> list[object]:
-    """Addresses as JSON can write them, but for their numbers, which are added to `blob` as planes.
-
-    Those that are known, from an `order`, are stored as their place in it; all as differences, which are small. Where
-    none can be known (None), the places of the busiest are noted.
-    """
-    placed = {known[address]: n for address, n in addresses.counts.items() if address in known} if known else {}
-    places, rest = sorted(placed), addresses.counts
-    if known and placed:
-        rest = {address: n for address, n in rest.items() if address not in known}
-    numbers, texts = _split(rest)
-    counts = [*map(placed.__getitem__, places), *map(rest.__getitem__, chain[Address](numbers, texts))]
-    sizes = []
-    for column in (_differences(places), _differences(numbers), counts):
-        planes, length = numbers_to_planes(column)
-        sizes += [length, len(planes)]
-        blob += planes
-    blob += addresses.registers or b""
-    ranked: list[int] = []
-    if known is None and len(counts) > RANKED:
-        ranked = nlargest(RANKED, range(len(counts)), key=counts.__getitem__)
-    return [*sizes, texts, ranked, len(addresses.registers or b""), addresses.missed]
-
-
-def load(meta: Sequence[Any], blob: BytesIO, known: Sequence[Address]) -> Addresses:
-    """The addresses that `dump` wrote; `blob` is read from where it stands."""
-    *sizes, texts, ranked, registers, missed = meta
-    columns = [planes_to_numbers(blob.read(size), count) for count, size in zip(sizes[::2], sizes[1::2], strict=True)]
-    places, numbers, counts = columns
-    addresses = Addresses()
-    names = [*map(known.__getitem__, accumulate(places)), *accumulate(numbers), *texts]
-    addresses.counts = dict(zip(names, counts, strict=True))
-    addresses.ranked = list(map(names.__getitem__, ranked))
-    addresses.registers = blob.read(registers) or None
-    addresses.missed = missed
-    return addresses
 
 
 def _differences(numbers: Sequence[int]) -> Iterable[int]:

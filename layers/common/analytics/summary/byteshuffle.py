@@ -1,46 +1,40 @@
-"""Whole numbers as bytes for storing: the lowest byte of each, then the next byte of each, as far as any has one.
+"""Byte shuffle, as in Blosc: whole numbers stored as the lowest byte of each, then the next byte of each, and so on.
 
-Most of what a summary counts is below 256, so that a number mostly takes one byte, and zlib finds the planes of high
-bytes, which hardly change, nearly empty.
+Most of what a summary counts is below 256, so a number mostly takes one byte. The high bytes hardly change, and zlib
+compresses them to almost nothing.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
-from sys import byteorder
 
-LANE = 8  # bytes of a number before it is taken apart
-
-
-def numbers_to_planes(numbers: Iterable[int]) -> tuple[bytes, int]:
-    """The planes of some numbers from 0 to 2 ** 64 - 1, and how many they were."""
-    lanes = array("Q", numbers)
-    if byteorder == "big":
-        lanes.byteswap()
-    return to_planes(lanes.tobytes()), len(lanes)
+WIDTH = 8  # bytes of a number in memory
 
 
-def planes_to_numbers(planes: bytes, count: int) -> array[int]:
-    """The numbers that `numbers_to_planes` took apart: so many of them."""
-    lanes = array("Q", bytes(from_planes(planes, count)))
-    if byteorder == "big":
-        lanes.byteswap()
-    return lanes
+def shuffle_numbers(numbers: Iterable[int]) -> tuple[bytes, int]:
+    """The shuffled bytes of numbers from 0 to 2 ** 64 - 1, and how many numbers they are."""
+    words = array("Q", numbers)
+    return shuffle(words.tobytes()), len(words)
 
 
-def to_planes(lanes: bytes) -> bytes:
-    """The planes of numbers of LANE bytes each, the lowest byte first."""
-    planes, left, count = list[bytes](), len(lanes) - lanes.count(0), len(lanes) // LANE
+def unshuffle_numbers(shuffled: bytes, count: int) -> array[int]:
+    """The `count` numbers that `shuffle_numbers` shuffled."""
+    return array("Q", bytes(unshuffle(shuffled, count)))
+
+
+def shuffle(words: bytes) -> bytes:
+    """The shuffled bytes of little-endian numbers of WIDTH bytes each, without the high bytes that are all zero."""
+    planes, left, count = list[bytes](), len(words) - words.count(0), len(words) // WIDTH
     while left:  # bytes that are not zero
-        planes.append(lanes[len(planes) :: LANE])
+        planes.append(words[len(planes) :: WIDTH])
         left -= count - planes[-1].count(0)
     return b"".join(planes)
 
 
-def from_planes(planes: bytes, count: int) -> bytearray:
-    """The numbers, of LANE bytes each, that `to_planes` took apart: so many of them."""
-    lanes = bytearray(count * LANE)
-    for plane in range(len(planes) // count if count else 0):
-        lanes[plane::LANE] = planes[plane * count : (plane + 1) * count]
-    return lanes
+def unshuffle(shuffled: bytes, count: int) -> bytearray:
+    """The `count` numbers, little-endian of WIDTH bytes each, that `shuffle` shuffled."""
+    words = bytearray(count * WIDTH)
+    for plane in range(len(shuffled) // count if count else 0):
+        words[plane::WIDTH] = shuffled[plane * count : (plane + 1) * count]
+    return words

@@ -1,27 +1,14 @@
 """Fold on read: a dashboard costs what is new, not what is there.
 
-Batches lie in the table by time of receipt. A *rollup* is the stored summary of a stretch of receipts, a window: it
-begins with a UTC day (or, for an import that would be too large for one item, where the one before had to end) and goes
-up to its `until`. The invariant:
+Batches lie in the table by time of receipt. A *rollup* is the stored summary of a stretch of receipts. The stretch
+starts with a UTC day, or where the rollup before it had to end, and goes up to the watermark `until`. The invariant:
 
-    Every rollup before the newest is final; all batches before the `until` of the newest are in some rollup.
+    Every rollup before the newest is final. Every batch received before the watermark of the newest is in a rollup.
 
-So everything = the rollups + the batches from the newest `until` on. Whoever asks reads that *tail* and adds it up;
-when it is long, the newest rollup is stored anew with the tail in it, on condition that its `until` is still the one
-that was read. Nothing else is written, there is no lock, and any reader may die at any time:
-
-- Batches younger than GRACE count in the answer and are never stored: a write of that time may still be under way. A
-  write takes 11 s at most (`store.client`), and clocks of Lambda functions agree far better than the rest.
-- Readers of the same stretch see the same batches, so they store the same thing; the condition lets one of them win.
-- At the first refused condition a reader stops storing, for another is ahead; its answer is right all the same. A lost
-  reply looks like a refusal, and is treated as one; so is a table that is too busy to store anything.
-- A deadline ends a long fold early; what was stored by then is kept, and the next reader goes on from there.
-
-A rollup before the newest never changes again, so its slots lie in an item of their own, which most questions never
-read; those of the newest are in its own item, for one put must store all of it.
-
-The same fold runs on a schedule, for streams that nobody has folded for a while, so that raw logs are in a rollup long
-before they expire.
+So everything is the rollups and the *tail*: the batches from the newest watermark on. Whoever asks reads the tail and
+adds it up. When the tail is long, the reader stores the newest rollup anew with the tail in it, on condition that its
+watermark is still the one that was read. There is no lock, and any reader may die at any time. docs/architecture.md
+says why that is right.
 """
 
 from __future__ import annotations
@@ -32,44 +19,48 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from analytics.errors import Unavailable
-from analytics.summary.limits import bound
-from analytics.summary.rollup import Packed, Rollup, Stored
+from analytics.summary import codec
+from analytics.summary.limits import limit
+from analytics.summary.rollup import PackedSummary, Rollup, StoredBatch
 from analytics.summary.summary import Summary
 from analytics.times import isoformat
 
 logger = logging.getLogger("analytics")
 
-GRACE_US = 60 * 1_000_000  # batches younger than this are not stored in a rollup yet
-LONG_TAIL = 200  # logs: a shorter tail is not worth a write,
-WORTH = 10  # nor one of fewer logs than there are tens of bytes to write: reading it again costs less for a long time
-HEAVY = 250_000  # about bytes: a summary over it is bounded, and its window ended if it is of several days
-DUE_US = 20 * 3_600 * 1_000_000  # a rollup that goes up to within this, less than a day, needs no fold on schedule
+ALLOWED_LATENESS_US = 60 * 1_000_000  # batches younger than this are not stored in a rollup: their write may go on
+LONG_TAIL = 200  # A tail is stored when it has max(LONG_TAIL, bytes of the rollup / BYTES_A_LOG) logs: storing
+BYTES_A_LOG = 10  # 100 KB costs as much as reading 10,000 logs again.
+HEAVY = 250_000  # estimated bytes: a summary over it is limited, and its rollup ends there if it is of several days
+DUE_US = 20 * 3_600 * 1_000_000  # a rollup whose watermark is within this, less than a day, is not folded on schedule
 LOOK_US = 3 * 1_000_000  # of looking how old the logs are that a run leaves to the next
 _LARGEST = 390_000  # bytes of a rollup; DynamoDB takes 400 KB, keys and names included
 _STEP = 50_000  # logs between two looks at how heavy the summary has become,
 _STEP_OF_MANY = 2_000  # and where they are of more hours than
-_MANY_SLOTS = 100
+_MANY_INTERVALS = 100
+
+
+NeedsIntervals = Callable[[Summary], bool]
 
 
 class Table(Protocol):
     """What a fold needs of the table of logs; see `store.LogTable`, and the model check in the tests."""
 
-    def since(self, stream: str, start: int | str | None = None) -> Iterator[Stored]: ...
+    def since(self, stream: str, start: int | str | None = None) -> Iterator[StoredBatch]: ...
 
     def newest_rollup(self, stream: str) -> Rollup | None: ...
 
     def rollups(self, stream: str, first: str, before: str) -> Iterator[Rollup]: ...
 
-    def slots(self, stream: str, rollup: Rollup) -> bytes: ...
+    def intervals(self, stream: str, rollup: Rollup) -> bytes: ...
 
     def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int, *, final: bool) -> bool: ...
 
 
 @dataclass(slots=True)
-class _Window:
-    """The window that is being filled. `stored` is what there is of it in the table."""
+class _RollupBuilder:
+    """The rollup that is being filled. `stored` is what there is of it in the table."""
 
-    name: str
+    start: str  # the time in a sort key; "" before there is any rollup
     stored: Rollup | None = None
     summary: Summary = field(default_factory=Summary)
     unsaved: int = 0  # logs that are not stored in the rollup
@@ -79,44 +70,44 @@ class _Window:
 
     @property
     def day(self) -> str:
-        """The UTC day of receipt: a window never goes over its end."""
-        return self.name[:10]
+        """The UTC day of receipt, which a rollup never goes beyond."""
+        return self.start[:10]
 
-    def add(self, stored: Stored) -> None:
-        """Add a batch, and see to it that the window does not grow past what an item holds."""
+    def add(self, stored: StoredBatch) -> None:
+        """Add a batch, and limit the summary before it grows past what an item holds."""
         self.summary.fold(stored.batch, stored.received)
         self.unsaved += max(len(stored.batch), 1)
         self._unweighed += len(stored.batch)
-        if self._unweighed >= (_STEP_OF_MANY if self.summary.slots_in_use > _MANY_SLOTS else _STEP):
+        if self._unweighed >= (_STEP_OF_MANY if self.summary.interval_count > _MANY_INTERVALS else _STEP):
             self._unweighed = 0
             self.weigh()
 
     def weigh(self) -> None:
-        """Bound the summary if it is heavy; if it stays so because it is of many days, the window is full."""
-        if self.summary.weight > self._limit:
-            bound(self.summary)
-            left = self.summary.weight
+        """Limit the summary if it is heavy. If it stays heavy because it is of many days, the rollup is full."""
+        if self.summary.estimated_bytes > self._limit:
+            limit(self.summary)
+            left = self.summary.estimated_bytes
             self.is_full = left > HEAVY and len(self.summary.days) > 2
-            self._limit = max(HEAVY, 2 * left)  # so that bounding is paid for by what came since
+            self._limit = max(HEAVY, 2 * left)  # so that the work of limiting is in proportion to what was added
 
-    def packed(self) -> Packed:
-        """The summary, bounded as often as it takes to fit into an item."""
-        share = 1.0
-        bound(self.summary)
-        packed = self.summary.dumps()
+    def packed(self) -> PackedSummary:
+        """The summary as bytes, limited as often as it takes to fit into an item."""
+        scale = 1.0
+        limit(self.summary)
+        packed = codec.dump(self.summary)
         while packed.size > _LARGEST:
-            share /= 2
-            bound(self.summary, share)
-            packed = self.summary.dumps()
+            scale /= 2
+            limit(self.summary, scale)
+            packed = codec.dump(self.summary)
         return packed
 
 
 def fold_all(table: Table, streams: Iterable[str], clock: Callable[[], int], until: int) -> dict[str, int]:
-    """Store the tails of streams that are due, one after the other, as long as the clock (in µs) is not past `until`.
+    """Store the tails of the streams that are due, one after the other, until the clock (in µs) is past `until`.
 
-    Answers how many streams need nothing more for now, how many are left for the next run, which need not begin with
-    the same ones (it is for the caller to mix them), and the age in seconds of the oldest log in those: 0 where none is
-    left.
+    Returns how many streams need nothing more for now (`folded`), how many are left for the next run (`left`), and the
+    age in seconds of the oldest log of those (`oldest_age`, 0 where none is left). The caller mixes the streams, so
+    that runs that end early do not leave out the same ones.
     """
     done = left = 0
     received = now = clock()
@@ -131,13 +122,13 @@ def fold_all(table: Table, streams: Iterable[str], clock: Callable[[], int], unt
 
 
 def _fold(table: Table, stream: str, clock: Callable[[], int], until: int) -> bool:
-    """Store the tail of one stream if it is due; False if some of it is left that should have been stored."""
+    """Store the tail of one stream if it is due. False if something is left that should have been stored."""
     fold = Fold(table, stream, clock(), lambda: clock() > until, long_tail=1)
     try:
         newest = table.newest_rollup(stream)
         if newest and newest.until > isoformat(clock() - DUE_US):
             return True
-        for _ in fold.summaries("9999", lambda _: False):  # no older rollups: they are not needed for going on
+        for _ in fold.summaries("9999", lambda _: False):  # without the older rollups, which are not needed here
             pass
     except Unavailable as busy:
         logger.warning("A stream was not folded: %s", busy.__cause__)
@@ -156,11 +147,10 @@ def _oldest_unfolded(table: Table, stream: str, now: int) -> int:
 
 
 class Fold:
-    """One reader's way over a stream, as of `now` (microseconds since 1970).
+    """One reader's pass over a stream, as of `now` (microseconds since 1970).
 
-    `is_late` is asked now and then, and says when to stop; `long_tail` is the number of logs from which on storing is
-    worth it, None for what costs least. After `summaries` is through, `complete` says whether all was read, and if not,
-    `reached` how far.
+    `is_late` is asked now and then and says when to stop. A tail of `long_tail` logs is stored; None stores it where
+    that costs least. After `summaries` has ended, `complete` says whether all was read, and if not, `reached` how far.
     """
 
     def __init__(
@@ -171,19 +161,19 @@ class Fold:
         self._now = now
         self._is_late = is_late
         self._long_tail = long_tail
-        self._leads = True  # until a condition is refused
+        self._leads = True  # False once another reader stored first: then this one only reads
         self.complete = True
         self.is_busy = False  # whether the table was too busy to store what was folded
         self.reached: str | None = None  # time of receipt
 
-    def summaries(self, first: str = "", needs_slots: Callable[[Summary], bool] = lambda _: True) -> Iterator[Summary]:
-        """Summaries that together are of all logs received from the UTC day `first` on ("": all).
+    def summaries(self, first: str = "", needs_intervals: NeedsIntervals = lambda _: True) -> Iterator[Summary]:
+        """Summaries that together count all logs received from the UTC day `first` on ("": all).
 
-        Those that need no slots may come without them.
+        Those that do not need their intervals may come without them.
         """
         newest = self._table.newest_rollup(self._stream)
-        window = _Window(newest.window, newest, Summary.loads(newest.packed)) if newest else _Window("")
-        sealed, tail = isoformat(self._now - GRACE_US), Summary()
+        builder = _RollupBuilder(newest.start, newest, codec.load(newest.packed)) if newest else _RollupBuilder("")
+        sealed, tail = isoformat(self._now - ALLOWED_LATENESS_US), Summary()
         for stored in self._table.since(self._stream, newest.until if newest else ""):
             at = stored.sort_key.removeprefix("L#")
             if self._is_late():
@@ -192,47 +182,47 @@ class Fold:
             if at >= sealed:
                 tail.fold(stored.batch, stored.received)
                 continue
-            self._load_slots(window)
-            if at[:10] != window.day or window.is_full:
-                if window.unsaved:
-                    self._keep(window, until=at, final=True)
-                if window.name and window.day >= first:
-                    yield window.summary
-                window = _Window(at[:10] if at[:10] != window.day else at)
-            window.add(stored)
-        if window.unsaved >= self._worth_a_write(window.stored) or (window.unsaved and not self.complete):
-            self._keep(window, until=sealed)
-        if window.day >= first:
-            if needs_slots(window.summary):
-                self._load_slots(window)
-            yield window.summary
+            self._load_intervals(builder)
+            if at[:10] != builder.day or builder.is_full:
+                if builder.unsaved:
+                    self._keep(builder, until=at, final=True)
+                if builder.start and builder.day >= first:
+                    yield builder.summary
+                builder = _RollupBuilder(at[:10] if at[:10] != builder.day else at)
+            builder.add(stored)
+        if builder.unsaved >= self._worth_a_write(builder.stored) or (builder.unsaved and not self.complete):
+            self._keep(builder, until=sealed)
+        if builder.day >= first:
+            if needs_intervals(builder.summary):
+                self._load_intervals(builder)
+            yield builder.summary
         yield tail
         if newest:
-            yield from self._before(newest, first, needs_slots)
+            yield from self._before(newest, first, needs_intervals)
 
-    def _before(self, newest: Rollup, first: str, needs_slots: Callable[[Summary], bool]) -> Iterator[Summary]:
+    def _before(self, newest: Rollup, first: str, needs_intervals: NeedsIntervals) -> Iterator[Summary]:
         """The summaries of the rollups that are final."""
-        for rollup in self._table.rollups(self._stream, first, newest.window):
-            summary = Summary.loads(rollup.packed)
-            if needs_slots(summary):
-                summary.load_slots(self._table.slots(self._stream, rollup))
+        for rollup in self._table.rollups(self._stream, first, newest.start):
+            summary = codec.load(rollup.packed)
+            if needs_intervals(summary):
+                codec.load_intervals(summary, self._table.intervals(self._stream, rollup))
             yield summary
 
-    def _load_slots(self, window: _Window) -> None:
-        if window.stored and not window.summary.has_slots:
-            window.summary.load_slots(self._table.slots(self._stream, window.stored))
-            window.weigh()
+    def _load_intervals(self, builder: _RollupBuilder) -> None:
+        if builder.stored and not builder.summary.has_intervals:
+            codec.load_intervals(builder.summary, self._table.intervals(self._stream, builder.stored))
+            builder.weigh()
 
     def _worth_a_write(self, stored: Rollup | None) -> int:
         """How many logs a tail must have to be stored."""
         if self._long_tail is not None:
             return self._long_tail
-        return max(LONG_TAIL, stored.size // WORTH if stored else 0)
+        return max(LONG_TAIL, stored.size // BYTES_A_LOG if stored else 0)
 
-    def _keep(self, window: _Window, until: str, *, final: bool = False) -> None:
+    def _keep(self, builder: _RollupBuilder, until: str, *, final: bool = False) -> None:
         if self._leads:
-            rollup = Rollup(window.name, until, window.packed())
-            expected = window.stored.until if window.stored else None
+            rollup = Rollup(builder.start, until, builder.packed())
+            expected = builder.stored.until if builder.stored else None
             try:
                 self._leads = self._table.keep_rollup(self._stream, rollup, expected, self._now, final=final)
             except Unavailable as busy:  # what was asked is still answered

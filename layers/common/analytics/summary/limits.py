@@ -1,101 +1,87 @@
 """How a summary is kept small enough to be stored, whatever is sent: no item of DynamoDB may be over 400 KB.
 
-Detail is given up in the order in which it is missed least, and what is given up can be seen in what is left: requests,
-errors, sums and their time series stay exact always.
+The least useful detail is dropped first, and it is known what was dropped: names beyond a limit are counted as OTHER,
+with the most that any name can have lost. Requests, errors, sums and time series stay exact always.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import Any
+from collections.abc import Sequence
 
-from analytics.summary.addresses import DAY_BITS, SLOT_BITS
-from analytics.summary.aggregate import Window
+from analytics.batch import SeriesKey
+from analytics.summary.consumers import busiest
+from analytics.summary.counter import OTHER
+from analytics.summary.counters import COUNTERS
+from analytics.summary.routes import Routes
 from analytics.summary.summary import Summary
-from analytics.times import DAY
 
-OTHER = "(other)"  # the endpoint, method or consumer that counts all those beyond the most that are kept
-MOST_ENDPOINTS = 500  # of a day
-MOST_PAIRS = 500  # of method and status, among the endpoints that are not kept, in a day
-MOST_CONSUMERS = 500  # of a day
-MOST_ADDRESSES = 8_192  # of a day: as many take as many bytes as a sketch and the half of them that is kept beside it
-MOST_SLOT_LATENCIES = 12_000  # pairs of cell and bucket, in all slots of a day together
+MAX_ENDPOINTS = 500  # of a day
+MAX_PAIRS = 500  # of method and status code, among the endpoints that are dropped, in a day
 
 
-def bound(summary: Summary, share: float = 1.0) -> None:
-    """Keep at most what an item can hold, or a share (0 to 1) of that.
+def limit(summary: Summary, scale: float = 1.0) -> None:
+    """Keep at most what an item can hold, or a share `scale` (0 to 1) of that.
 
-    For each day the busiest endpoints and consumers stay by name, and the others are counted as OTHER with their
-    method and status; addresses beyond the most are sketched; slots give up latency by cell.
+    Of each day the busiest endpoints keep their names, and the others are counted as OTHER with their method and
+    status. Then each counter keeps to its own limits.
     """
     summary.settle()
-    slots_a_day = DAY // summary.grain
-    of_day = defaultdict[int, list[int]](list)
-    for slot in summary.slots:
-        of_day[slot // slots_a_day].append(slot)
-    for day, window in list(summary.days.items()):
-        renumber = _endpoints_kept(summary, window, share)
-        if renumber:
-            summary.days[day] = window = window.renumbered(renumber)
-            for slot in of_day[day]:
-                summary.slots[slot] = summary.slots[slot].renumbered(renumber)
-        slots = [summary.slots[slot] for slot in of_day[day]]
-        _bound_consumers([window, *slots], share)
-        _bound_addresses(window, slots, share)
-        is_blurred = any(slot.is_blurred for slot in slots)
-        if is_blurred or sum(slot.latencies for slot in slots) > MOST_SLOT_LATENCIES * share:
-            for slot_window in slots:
-                slot_window.blur()
-    summary.forget_unused_cells()
+    intervals_of = defaultdict[int, list[int]](list)
+    for start in summary.intervals:
+        intervals_of[start // summary.intervals_a_day].append(start)
+    for day in list(summary.days):
+        _limit_series(summary, day, intervals_of[day], scale)
+        aggregates = [summary.intervals[start] for start in intervals_of[day]]
+        for kind in COUNTERS:
+            kind.limit(summary.days[day].of(kind), [aggregate.of(kind) for aggregate in aggregates], scale)
+    summary.forget_unused_series()
 
 
-def _endpoints_kept(summary: Summary, window: Window, share: float) -> list[int] | None:
-    """For each cell the number it gets when all but the busiest endpoints are OTHER; None when all can stay."""
-    endpoints, pairs = Counter[str](), Counter[tuple[str, int]]()
-    named = [(number, cell) for number in window.tallies if (cell := summary.cells[number])]
-    for number, (_, endpoint, _) in named:
-        endpoints[endpoint] += window.tallies[number][0]
-    if len(endpoints) <= MOST_ENDPOINTS * share and len(named) <= (MOST_ENDPOINTS + MOST_PAIRS) * 2 * share:
-        return None
-    kept = _busiest(endpoints, round(MOST_ENDPOINTS * share) - 1) | {OTHER}
-    cells_of = Counter(endpoint for _, (_, endpoint, _) in named)
-    for endpoint in sorted(kept - {OTHER}, key=lambda name: -cells_of[name]):
-        if sum(cells_of[name] for name in kept) <= (MOST_ENDPOINTS + MOST_PAIRS) * share:
+def _limit_series(summary: Summary, day: int, intervals: Sequence[int], scale: float) -> None:
+    """Count the series of all but the busiest endpoints of a day under OTHER, if there are too many."""
+    aggregate = summary.days[day]
+    requests_of = {
+        key: requests
+        for series_id, (requests, _, _, _) in aggregate.of(Routes).rows()
+        if (key := summary.series[series_id]) is not None
+    }
+    endpoints, series_of = Counter[str](), Counter[str]()
+    for key, requests in requests_of.items():
+        endpoints[key.endpoint] += requests
+        series_of[key.endpoint] += 1
+    if len(endpoints) <= MAX_ENDPOINTS * scale and len(requests_of) <= (MAX_ENDPOINTS + MAX_PAIRS) * 2 * scale:
+        return
+    kept, undercount = _endpoints_kept(endpoints, series_of, scale)
+    pairs = Counter[tuple[str, int]]()
+    for (method, endpoint, status_code), requests in requests_of.items():
+        if endpoint not in kept:
+            pairs[method, status_code] += requests
+    pairs_kept, _ = busiest(pairs, round(MAX_PAIRS * scale) - 1)
+    dropped = Counter[str]()
+    renumber = list(range(len(summary.series)))
+    for key, requests in requests_of.items():
+        if key.endpoint not in kept:
+            method = key.method if (key.method, key.status_code) in pairs_kept else OTHER
+            if method == OTHER != key.method:
+                dropped[key.method] += requests
+            renumber[summary.series_id(key)] = summary.series_id(SeriesKey(method, OTHER, key.status_code))
+    summary.days[day] = aggregate = aggregate.renumbered(renumber)
+    aggregate.of(Routes).undercount += undercount
+    aggregate.of(Routes).method_undercount += max(dropped.values(), default=0)
+    for start in intervals:
+        summary.intervals[start] = summary.intervals[start].renumbered(renumber)
+
+
+def _endpoints_kept(endpoints: Counter[str], series_of: Counter[str], scale: float) -> tuple[set[str], int]:
+    """The endpoints that keep their names, and the most requests of any of the others."""
+    kept, undercount = busiest(endpoints, round(MAX_ENDPOINTS * scale) - 1)
+    most = (MAX_ENDPOINTS + MAX_PAIRS) * scale
+    series = sum(series_of[endpoint] for endpoint in kept)
+    for endpoint in sorted(kept, key=lambda name: -series_of[name]):
+        if series <= most:
             break
         kept.discard(endpoint)  # one endpoint with hundreds of methods and statuses gives way
-    for number, (method, endpoint, status) in named:
-        if endpoint not in kept or endpoint == OTHER:
-            pairs[method, status] += window.tallies[number][0]
-    pairs_kept = _busiest(pairs, round(MOST_PAIRS * share) - 1)
-    renumber = list(range(len(summary.cells)))
-    for number, (method, endpoint, status) in named:
-        if endpoint not in kept or endpoint == OTHER:
-            known = (method, status) in pairs_kept
-            renumber[number] = summary.number((method if known else OTHER, OTHER, status))
-    return renumber
-
-
-def _busiest(counts: Counter[Any], most: int) -> set[Any]:
-    return {name for name, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: max(most, 0)]}
-
-
-def _bound_consumers(windows: list[Window], share: float) -> None:
-    by_name = Counter[str]()
-    for (name, _), requests in windows[0].consumers.items():
-        by_name[name] += requests
-    if len(by_name) <= MOST_CONSUMERS * share and len(windows[0].consumers) <= 4 * MOST_CONSUMERS * share:
-        return
-    kept = _busiest(by_name, round(MOST_CONSUMERS * share) - 1)
-    for window in windows:
-        consumers: Counter[tuple[str, int]] = Counter()
-        for (name, cell), requests in window.consumers.items():
-            consumers[name if name in kept else OTHER, cell] += requests
-        window.consumers = consumers
-
-
-def _bound_addresses(day: Window, slots: list[Window], share: float) -> None:
-    most = round(MOST_ADDRESSES * share)
-    day.addresses.cut(most, DAY_BITS)
-    if sum(len(slot.addresses.counts) for slot in slots) > 2 * most:
-        for slot in slots:
-            slot.addresses.cut(most // 48, SLOT_BITS)
+        series -= series_of[endpoint]
+        undercount = max(undercount, endpoints[endpoint])
+    return kept, undercount

@@ -10,20 +10,20 @@ from analytics.batch import Batch
 from analytics.times import microseconds
 
 
-class Packed(NamedTuple):
-    """A summary as bytes, in two parts: the days, with what each slot amounts to, and the rest of the slots."""
+class PackedSummary(NamedTuple):
+    """A summary as bytes, in two parts: days with the total of each interval, and the rest of the intervals."""
 
     days: bytes
-    slots: bytes | None
+    intervals: bytes | None
 
     @property
     def size(self) -> int:
         """Bytes in all."""
-        return len(self.days) + len(self.slots or b"")
+        return len(self.days) + len(self.intervals or b"")
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredBatch:
     """A batch as it lies in the table."""
 
     sort_key: str
@@ -37,21 +37,21 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """A stored summary: of what was received from the start of its window (a sort key's time) up to `until`.
+    """A stored summary: of what was received from `start` (the time in a sort key) up to the watermark `until`.
 
-    The slots of its summary are read by `LogTable.slots`, where they are not in it.
+    `LogTable.intervals` reads the intervals of its summary where they lie in an item of their own.
     """
 
-    window: str
+    start: str
     until: str
-    packed: Packed
-    slots_digest: str | None = None  # of slots that are in an item of their own
-    slots: bytes | None = None  # in the rollup's own item
+    packed: PackedSummary
+    intervals_digest: str | None = None  # of intervals that lie in an item of their own
+    intervals: bytes | None = None  # in the rollup's own item
 
     @property
     def size(self) -> int:
-        """Bytes of what it holds itself."""
-        return len(self.packed.days) + len(self.slots or b"")
+        """Bytes of what its own item holds."""
+        return len(self.packed.days) + len(self.intervals or b"")
 
 
 def received_at(sort_key: str) -> int:

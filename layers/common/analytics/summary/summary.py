@@ -1,80 +1,84 @@
 """Summaries of logs: what a dashboard counts, small, and mergeable in any order.
 
-A `Summary` is a commutative monoid: `Summary()` is its zero, `merge` adds two, and a summary folded from logs in any
-order, in any number of parts, is the same to the last digit (every sum is of integers). So parts of it can be stored,
-and a dashboard adds what is new to what is stored.
+A `Summary` is a commutative monoid: `Summary()` is its zero, `merge` adds two, and a summary that is folded from logs
+in any order and in any number of parts is the same to the last digit, because every sum is of integers. So parts of it
+can be stored, and a dashboard adds what is new to what is stored.
 
-It keeps *event time*, the logs' own, twice: in windows of a day and in windows of a slot (an hour, unless a finer
-grain is asked for), so that a long range is read from days alone. In each it counts by cell (method, endpoint, status).
-What became of requests on their way here is kept by the day of *receipt*.
+It counts by *event time*, the logs' own, twice: in aggregates of a day and in aggregates of an interval (an hour, or a
+minute where that is asked for), so that a long range is read from days alone. What became of requests on their way here
+is counted by the day of *receipt*.
 
-It is exact but for latency, which is kept in buckets, and grows with what is sent; `bounds` is how it is kept small.
+A summary is exact but for latency, which is kept in buckets. It grows with what is sent; `limits` keeps it small.
 """
 
 from __future__ import annotations
 
-import zlib
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from io import BytesIO
-from itertools import count
-from typing import Any
+from collections.abc import Callable
 
-from pydantic_core import from_json, to_json
-
-from analytics.batch import Batch, Cell, Counts
-from analytics.summary import addresses
-from analytics.summary.accumulator import Pending
-from analytics.summary.aggregate import ALL, Window, dump, dump_whole, load, load_whole
-from analytics.summary.rollup import Packed
+from analytics.batch import Batch, Counts, SeriesKey
+from analytics.summary.accumulator import Accumulator
+from analytics.summary.aggregate import Aggregate
+from analytics.summary.counters import COUNTED
+from analytics.summary.histogram import BITS
+from analytics.summary.routes import ALL_SERIES, Routes
+from analytics.summary.stats import RequestStats
 from analytics.times import DAY, HOUR, SECOND
 
-_PENDING = 65_536  # logs gathered before they are counted: enough that the cost of counting is per log, not per batch
+_WAITING = 65_536  # logs gathered before they are counted: enough that the cost of counting is per log, not per batch
+
+Totals = dict[int, RequestStats]
 
 
 class Summary:
-    """Counts over logs; see the module's docstring. `grain` is the length of a slot in seconds, a divisor of a day."""
+    """Counts over logs; see the module's docstring. `interval` is in seconds, a divisor of a day."""
 
-    def __init__(self, grain: int = HOUR) -> None:
-        self.grain = grain
-        self.cells: list[Cell | None] = [None]  # by number; number 0 stands for all of them
-        self.days: defaultdict[int, Window] = defaultdict(Window)  # by day since 1970
-        self._slots: defaultdict[int, Window] = defaultdict(Window)
+    def __init__(self, interval: int = HOUR) -> None:
+        self.interval = interval
+        self.series: list[SeriesKey | None] = [None]  # by id; id 0 stands for all series together
+        self.days: defaultdict[int, Aggregate] = defaultdict(Aggregate)  # by day since 1970
         self.counts: defaultdict[int, Counts] = defaultdict(Counter)  # by day of receipt since 1970
         self.last_received = 0  # microseconds since 1970; 0: nothing yet
-        self.has_slots = True  # False: of each slot only `whole` is known, see `load_slots`
-        self._wholes: tuple[dict[str, list[Any]], BytesIO] | None = None  # of stored slots, as long as nobody asks
-        self._numbers: dict[Cell, int] = {}
-        self._pending: defaultdict[int, Pending] = defaultdict(Pending)  # by slot
+        self.has_intervals = True  # False: only the total of each interval is known
+        self.totals: Callable[[], Totals] | None = None  # of the intervals of a loaded summary, until somebody asks
+        self._intervals: defaultdict[int, Aggregate] = defaultdict(Aggregate)
+        self._ids: dict[SeriesKey, int] = {}
+        self._accumulators: defaultdict[int, Accumulator] = defaultdict(Accumulator)  # by interval
         self._waiting = 0
 
     @property
-    def slots(self) -> defaultdict[int, Window]:
-        """The windows by slot since 1970."""
-        if self._wholes:
-            (wholes, blob), self._wholes = self._wholes, None
-            for slot, whole in wholes.items():
-                self._slots[int(slot)].whole = load_whole(whole, blob)
-        return self._slots
+    def intervals_a_day(self) -> int:
+        """How many intervals a day has."""
+        return DAY // self.interval
+
+    @property
+    def intervals(self) -> defaultdict[int, Aggregate]:
+        """The aggregates by interval since 1970."""
+        if self.totals:
+            load, self.totals = self.totals, None
+            for interval, total in load().items():
+                self._intervals[interval].total = total
+        return self._intervals
 
     # -- folding -----------------------------------------------------------------------------------------------------
 
     def fold(self, batch: Batch, received: int) -> None:
-        """Add a batch that was received then, in microseconds since 1970: its counts and its logs."""
+        """Add the counts and the logs of a batch that was received then, in microseconds since 1970."""
         self.receive(batch.counts, received)
         self.add(batch)
 
     def add(self, batch: Batch) -> None:
         """Add the logs of a batch, without its counts."""
-        slot_us, times, start = self.grain * SECOND, batch.times, 0
+        length, times, start = self.interval * SECOND, batch.times, 0
         while start < len(times):  # which are in order
-            slot = times[start] // slot_us
-            end = bisect_left(times, (slot + 1) * slot_us, start)
+            interval = times[start] // length
+            end = bisect_left(times, (interval + 1) * length, start)
             part = batch.take(range(start, end))
-            self._pending[slot].add(part, list(map(self.number, part.cells)))
+            self._accumulators[interval].add(part, [self.series_id(key) << BITS for key in part.series], COUNTED)
             start = end
         self._waiting += len(batch)
-        if self._waiting >= _PENDING:
+        if self._waiting >= _WAITING:
             self.settle()
 
     def receive(self, counts: Counts, received: int) -> None:
@@ -84,123 +88,75 @@ class Summary:
 
     def settle(self) -> None:
         """Count what is gathered. Everything that reads a summary does this first."""
-        slots_a_day = DAY // self.grain
-        for slot, pending in self._pending.items():
-            pending.count(self.slots[slot], self.days[slot // slots_a_day])
-        self._pending.clear()
+        for interval, accumulator in self._accumulators.items():
+            self.intervals[interval].count(accumulator)
+            self.days[interval // self.intervals_a_day].count(accumulator)
+        self._accumulators.clear()
         self._waiting = 0
 
-    def number(self, cell: Cell) -> int:
-        """The number that stands for a cell here, a new one if need be."""
-        number = self._numbers.get(cell)
-        if number is None:
-            number = self._numbers[cell] = len(self.cells)
-            self.cells.append(cell)
-        return number
+    def series_id(self, key: SeriesKey) -> int:
+        """The id of a series here, a new one if need be."""
+        series_id = self._ids.get(key)
+        if series_id is None:
+            series_id = self._ids[key] = len(self.series)
+            self.series.append(key)
+        return series_id
 
     # -- merging -----------------------------------------------------------------------------------------------------
 
     def merge(self, other: Summary) -> None:
-        """Add all that another summary of the same grain counts.
+        """Add all that another summary counts.
 
-        Raises ValueError for another grain, and when one of them was loaded without its slots.
+        Raises ValueError where its intervals are of another length, or one of the two was loaded without intervals.
         """
-        if other.grain != self.grain:
-            raise ValueError(f"slots of {other.grain} s do not add up with slots of {self.grain} s")
-        if not (self.has_slots and other.has_slots):
-            raise ValueError("a summary without its slots cannot be merged")
+        if other.interval != self.interval:
+            raise ValueError(f"intervals of {other.interval} s do not add up with intervals of {self.interval} s")
+        if not (self.has_intervals and other.has_intervals):
+            raise ValueError("a summary without its intervals cannot be merged")
         self.settle()
         other.settle()
-        renumber = [ALL if cell is None else self.number(cell) for cell in other.cells]
-        for mine, theirs in ((self.days, other.days), (self.slots, other.slots)):
-            for start, window in theirs.items():
-                mine[start].merge(window, renumber)
+        renumber = [ALL_SERIES if key is None else self.series_id(key) for key in other.series]
+        for mine, theirs in ((self.days, other.days), (self.intervals, other.intervals)):
+            for start, aggregate in theirs.items():
+                mine[start].merge(aggregate, renumber)
         for day, counts in other.counts.items():
             self.counts[day].update(counts)
         self.last_received = max(self.last_received, other.last_received)
 
     @property
     def is_error(self) -> list[bool]:
-        """By number, whether a cell is of an error: an answer of status 400 to 599."""
-        return [cell is not None and 400 <= cell[2] <= 599 for cell in self.cells]
+        """By series id, whether the series is of errors."""
+        return [key is not None and key.is_error for key in self.series]
 
     @property
-    def slots_in_use(self) -> int:
-        """How many slots it has logs of, at most, without counting what is gathered."""
-        return len(self.slots) + len(self._pending)
+    def interval_count(self) -> int:
+        """The number of intervals that it counts logs of, at most, without counting what is gathered."""
+        return len(self.intervals) + len(self._accumulators)
 
-    def forget_unused_cells(self) -> None:
-        """Number the cells anew, without those of which nothing is counted any more."""
-        used = {number for window in self.days.values() for number in window.tallies}
-        if len(used) == len(self._numbers):
+    def set_series(self, series: list[SeriesKey]) -> None:
+        """Take the series of a stored summary, in the order of their ids."""
+        self.series, self._ids = [None, *series], {key: series_id for series_id, key in enumerate(series, 1)}
+
+    def forget_unused_series(self) -> None:
+        """Give new ids to the series of which anything is counted, and forget the others."""
+        used = {series_id for day in self.days.values() for series_id in day.of(Routes).totals}
+        if len(used) == len(self._ids):
             return
-        cells, self.cells, self._numbers = self.cells, [None], {}
-        renumber = [self.number(cell) if cell and old in used else ALL for old, cell in enumerate(cells)]
-        for windows in (self.days, self.slots):
-            for start, window in windows.items():
-                windows[start] = window.renumbered(renumber)
+        series, self.series, self._ids = self.series, [None], {}
+        renumber = [self.series_id(key) if key and old in used else ALL_SERIES for old, key in enumerate(series)]
+        for aggregates in (self.days, self.intervals):
+            for start, aggregate in aggregates.items():
+                aggregates[start] = aggregate.renumbered(renumber)
 
     @property
-    def weight(self) -> int:
-        """About how many bytes the summary takes when stored."""
+    def estimated_bytes(self) -> int:
+        """About how many bytes it takes when it is stored."""
         self.settle()
-        windows = [*self.days.values(), *self.slots.values()]
-        return sum(window.weight for window in windows) + sum(len(cell[1]) + 8 for cell in self.cells if cell)
+        aggregates = [*self.days.values(), *self.intervals.values()]
+        names = sum(len(key.endpoint) + 8 for key in self.series if key)
+        return names + sum(aggregate.estimated_bytes for aggregate in aggregates)
 
-    # -- storing -----------------------------------------------------------------------------------------------------
-
-    def dumps(self) -> Packed:
-        """The summary as bytes."""
-        self.settle()
-        blob, slots_blob, is_error = bytearray(), bytearray(), self.is_error
-        days = {}
-        for day, window in self.days.items():
-            days[day] = [dump_whole(window.group(is_error), blob), *dump(window, blob, None)]
-        slots, slots_a_day = {}, DAY // self.grain
-        wholes = {slot: dump_whole(window.group(is_error), blob) for slot, window in self.slots.items()}
-        known = {day: dict(zip(addresses.order(w.addresses), count(), strict=False)) for day, w in self.days.items()}
-        for slot, window in self.slots.items():
-            slots[slot] = dump(window, slots_blob, known[slot // slots_a_day])
-        head = {
-            "v": 2,
-            "grain": self.grain,
-            "cells": self.cells[1:],
-            "days": days,
-            "slots": wholes,
-            "counts": self.counts,
-            "last": self.last_received,
-        }
-        return Packed(_compress(head, blob), _compress(slots, slots_blob))
-
-    @classmethod
-    def loads(cls, packed: Packed) -> Summary:
-        """The summary that was dumped, or what its days alone tell. Raises ValueError for other bytes."""
-        head, blob = _decompress(packed.days)
-        if head.get("v") != 2:
-            raise ValueError(f"a summary in format {head.get('v')}: only 2 is known")
-        summary = cls(head["grain"])
-        cells: list[Cell] = list(map(tuple, head["cells"]))
-        summary.cells, summary._numbers = [None, *cells], dict(zip(cells, count(1), strict=False))
-        for day, (whole, *columns) in head["days"].items():
-            window = summary.days[int(day)]
-            window.whole = load_whole(whole, blob)
-            load(window, columns, blob, [])
-        summary._wholes = head["slots"], blob
-        for day, counts in head["counts"].items():
-            summary.counts[int(day)] = Counter(counts)
-        summary.last_received = head["last"]
-        summary.has_slots = False
-        if packed.slots is not None:
-            summary.load_slots(packed.slots)
-        return summary
-
-    def load_slots(self, packed: bytes) -> None:
-        """Fill the slots of a summary of which the days were loaded. Raises ValueError for other bytes."""
-        slots, blob = _decompress(packed)
-        slots_a_day, known = DAY // self.grain, {day: list(w.addresses.counts) for day, w in self.days.items()}
-        for slot, columns in slots.items():
-            load(self.slots[int(slot)], columns, blob, known[int(slot) // slots_a_day])
-        self.has_slots = True
+    # -- comparing ---------------------------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Summary) and self._named() == other._named()
@@ -208,30 +164,8 @@ class Summary:
     __hash__ = None  # type: ignore[assignment]  # it changes
 
     def _named(self) -> object:
-        """All that is counted, by names instead of the numbers that this summary happens to use."""
+        """All that is counted, with series keys instead of the ids that this summary happens to give."""
         self.settle()
-
-        def named(window: Window) -> object:
-            latency = {self.cells[cell]: histogram for cell, histogram in window.histograms().items()}
-            consumers = {(name, self.cells[cell]): n for (name, cell), n in window.consumers.items()}
-            addresses = window.addresses
-            tallies = {self.cells[cell]: tally for cell, tally in window.tallies.items()}
-            return tallies, latency, consumers, addresses.counts, addresses.registers, addresses.missed
-
-        windows = [{start: named(window) for start, window in each.items()} for each in (self.days, self.slots)]
-        return self.grain, windows, {day: counts for day, counts in self.counts.items() if counts}, self.last_received
-
-
-def _compress(state: object, blob: bytearray) -> bytes:
-    """JSON, then bytes, the length of the JSON before both."""
-    text = to_json(state)
-    return zlib.compress(len(text).to_bytes(4, "big") + text + blob, 3)
-
-
-def _decompress(packed: bytes) -> tuple[dict[str, Any], BytesIO]:
-    try:
-        plain = zlib.decompress(packed)
-    except zlib.error as error:
-        raise ValueError("not a summary") from error
-    end = 4 + int.from_bytes(plain[:4], "big")
-    return from_json(plain[4:end]), BytesIO(plain[end:])
+        both = (self.days, self.intervals)
+        named = [{start: each.named(self.series) for start, each in aggregates.items()} for aggregates in both]
+        return self.interval, named, {day: counts for day, counts in self.counts.items() if counts}, self.last_received

@@ -14,7 +14,7 @@ TOGETHER = threading.Barrier(6)
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Echo the event; wait for five others; or put and get an item."""
     if event["rawPath"] == "/meet":
-        return {"statusCode": 200, "body": str(TOGETHER.wait(4))}
+        return {"statusCode": 200, "body": str(TOGETHER.wait(20))}
     if event["rawPath"].startswith("/items/"):
         client = boto3.client("dynamodb")
         key = {"id": {"S": event["pathParameters"]["id"]}}

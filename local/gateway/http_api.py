@@ -1,6 +1,7 @@
-"""The HTTP API as an ASGI app: a request becomes an event for its function's handler, the result becomes the answer.
+"""The HTTP API as an ASGI app: it calls the handler of a request's route with an event, and answers with the result.
 
-AWS's documented limits are kept. One is not: a handler that runs too long is answered for, but cannot be stopped.
+It keeps AWS's documented limits. Unlike Lambda it cannot stop a handler that runs too long: it answers, and lets it
+run.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from local.gateway.cors import preflight, with_cors
 from local.gateway.event import InvalidResponseError, Request, Response, gateway_message, to_event, to_response
 from local.gateway.routes import Match, Routes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 
-    from local.template import Function, Route
+    from local.template import Cors, Function, Route
 
     Handler = Callable[[dict[str, Any], "Context"], Any]
     Message = MutableMapping[str, Any]
@@ -32,13 +34,13 @@ REQUEST_LIMIT = 10 * 1024 * 1024  # bytes of a body; HTTP API quota "payload siz
 HEADER_LIMIT = 10_240  # bytes; HTTP API quota "total combined size of request line and header values"
 INVOKE_LIMIT = 6 * 1024 * 1024  # bytes of an event or a result; Lambda quota "invocation payload, synchronous"
 INTEGRATION_TIMEOUT = 30.0  # s; HTTP API quota "maximum integration timeout"
-BODY_TIMEOUT = 30.0  # s for a body to come whole; AWS names no number
-CONCURRENCY = 32  # handlers running at once; on AWS each would have a sandbox of its own
+BODY_TIMEOUT = 30.0  # s until a body must be complete; AWS documents no number
+CONCURRENCY = 32  # handlers running at once; on AWS each has its own sandbox
 
 
 @dataclass(frozen=True)
 class Context:
-    """The context object that a Lambda handler gets beside its event."""
+    """The second argument of a Lambda handler."""
 
     aws_request_id: str
     function_name: str
@@ -64,12 +66,14 @@ class Gateway:
         routes: Sequence[Route],
         functions: Mapping[str, Function],
         handlers: Mapping[str, Handler],
+        cors: Cors | None = None,
         integration_timeout: float = INTEGRATION_TIMEOUT,
         body_timeout: float = BODY_TIMEOUT,
     ) -> None:
         self._routes = Routes(routes)
         self._functions = functions
         self._handlers = handlers
+        self._cors = cors
         self._timeout = integration_timeout
         self._body_timeout = body_timeout
         self._threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="handler")
@@ -77,29 +81,29 @@ class Gateway:
     async def __call__(
         self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
     ) -> None:
-        """Serve one ASGI connection; anything but HTTP is not for an HTTP API."""
+        """Serve one ASGI connection; only HTTP is served."""
         if scope["type"] != "http":
             return
         request_id = str(uuid.uuid4())
         response = await self._respond(scope, receive, request_id)
         if response is None:
-            return  # the client left before its request was complete
+            return  # the client disconnected before its request was complete
         headers = [*response.headers, ("apigw-requestid", request_id)]
         lines = [
             (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
             for name, value in headers
             if name not in ("content-length", "transfer-encoding", "connection")
         ]
-        if response.status in (400, 408):  # what else comes on this connection can not be told
+        if response.status in (400, 408):  # what follows on this connection is unknown
             lines.append((b"connection", b"close"))
-        has_body = response.status >= 200 and response.status not in (204, 304)
-        if has_body:
-            lines.append((b"content-length", str(len(response.body)).encode()))
+        body = b"" if response.status < 200 or response.status in (204, 304) else response.body
+        if body or (response.status not in (204, 304) and scope["method"] != "HEAD"):
+            lines.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": lines})
-        await send({"type": "http.response.body", "body": response.body if has_body else b""})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     def close(self) -> None:
-        """Take no more work; handlers that still run are left to finish by themselves."""
+        """Accept no more requests; running handlers are not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _respond(
@@ -112,7 +116,7 @@ class Gateway:
         if len(line) + sum(len(name) + len(value) for name, value in headers) > HEADER_LIMIT:
             return gateway_message(431, "Request Header Fields Too Large")
         if {"content-length", "transfer-encoding"} <= {name for name, _ in headers}:
-            return gateway_message(400, "Bad Request")  # two ways to say where it ends (RFC 9112, 6.3)
+            return gateway_message(400, "Bad Request")  # two contradicting lengths (RFC 9112, 6.3)
         try:
             body = await asyncio.wait_for(_read(receive), self._body_timeout)
         except TimeoutError:
@@ -130,10 +134,16 @@ class Gateway:
             scheme=scope.get("scheme", "http"),
             port=(scope.get("server") or ("", 80))[1] or 80,
         )
+        answer = await self._answer(request, request_id)
+        return with_cors(self._cors, request, answer) if self._cors else answer
+
+    async def _answer(self, request: Request, request_id: str) -> Response:
+        if self._cors and (answer := preflight(request)):
+            return answer
         match = self._routes.match(request.method, request.decoded_path)
         if match is None:
             return gateway_message(404, "Not Found")
-        if len(body) > REQUEST_LIMIT:
+        if len(request.body) > REQUEST_LIMIT:
             return gateway_message(413, "Request Entity Too Large")
         return await self._invoke(match, request, request_id)
 
@@ -142,7 +152,7 @@ class Gateway:
         event = to_event(request, match.route.key, match.parameters, request_id, datetime.now(UTC))
         if (
             len(request.body) > INVOKE_LIMIT // 6 and len(json.dumps(event)) > INVOKE_LIMIT
-        ):  # JSON grows text 6x at most
+        ):  # JSON makes text at most six times as long
             return gateway_message(413, "Request Entity Too Large")
         context = Context(str(uuid.uuid4()), function.name, function.memory, time.monotonic() + function.timeout)
         running = asyncio.get_running_loop().run_in_executor(
@@ -158,7 +168,7 @@ class Gateway:
 
 
 async def _read(receive: Callable[[], Awaitable[Message]]) -> bytes | None:
-    """The whole body, cut one byte after the limit; None when the client disconnects first."""
+    """The body, cut one byte after REQUEST_LIMIT; None when the client disconnects first."""
     body = bytearray()
     while True:
         message = await receive()
@@ -171,13 +181,13 @@ async def _read(receive: Callable[[], Awaitable[Message]]) -> bytes | None:
 
 
 def _run(handler: Handler, event: dict[str, Any], context: Context) -> Response:
-    """Call a handler as Lambda would: whatever it raises is logged here and is a plain 500 to the caller."""
+    """Call a handler as Lambda does: an exception is logged here, and the caller gets a plain 500."""
     try:
         result = handler(event, context)
         if len(json.dumps(result)) > INVOKE_LIMIT:
             raise InvalidResponseError(f"the answer is larger than {INVOKE_LIMIT} bytes")
         return to_response(result)
-    except Exception:  # noqa: BLE001 - the border of the foreign code: reported in full, never hidden
+    except Exception:  # noqa: BLE001 - a handler may raise anything; the traceback is printed
         _report(f"{context.function_name} failed\n{traceback.format_exc()}")
         return gateway_message(500, "Internal Server Error")
 

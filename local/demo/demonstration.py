@@ -1,4 +1,4 @@
-"""The demonstration: the service, a sample app that is tracked, real traffic, and what the dashboard says of it."""
+"""The demonstration: starts the service and a tracked sample app, sends traffic, and shows the dashboard."""
 
 from __future__ import annotations
 
@@ -23,34 +23,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-START_S = 20  # s that the sample app may take to start on a slow machine
-ARRIVE_S = 30  # s after the last request until which logs may arrive; the middleware sends every second
+    from local.template import Template
+
+START_S = 60  # s that the sample app may take to start on a busy machine
+ARRIVE_S = 30  # s after the last request in which its log must arrive; the middleware sends every second
 STOP_S = 8  # s that the sample app gets to send its last logs
-# What the demonstration sets and a user would leave alone. Its clients are made up and come by X-Forwarded-For, so they
-# may show whole (by default only networks are kept); and nobody wants to watch logs wait five seconds to be sent.
-DEMO_SETTINGS = {
-    "ANALYTICS_IP": "full",
-    "ANALYTICS_TRUSTED_PROXIES": "1",
-    "ANALYTICS_FLUSH_SECONDS": "1",
-    "NO_PROXY": "127.0.0.1,localhost",
-}
+# The visitors are made up and name themselves in X-Forwarded-For. By default only their networks would be stored, and
+# logs would be sent after five seconds.
+DEMO_SETTINGS = {"ANALYTICS_IP": "full", "ANALYTICS_TRUSTED_PROXIES": "1", "ANALYTICS_FLUSH_SECONDS": "1"}
+# Variables of the shell that are meant for other apps: the middleware's settings, certificates of other hosts.
+NOT_FOR_THE_APP = ("ANALYTICS_", "API_BASE", "SSL_CERT_")
 
 
 @contextlib.contextmanager
-def demonstration(port: int = 0, requests: int = 300, data: Path | None = None) -> Iterator[bool]:
-    """Show everything, then yield, while it all still serves, whether every request was counted.
+def demonstration(
+    stack: Template, port: int = 0, requests: int = 300, data: Path | None = None, *, once: bool = False
+) -> Iterator[bool]:
+    """Show the dashboard, then yield whether every request was counted; the servers run until the `with` block ends.
 
-    Whatever was started is stopped at the end of the `with` block. Raises ServiceError and what `service` raises.
+    With `once` no address is shown, because soon nothing answers there. Raises ServiceError and what `service` raises.
     """
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, 100)
-    with service(port=port, data=data) as address:
-        console.print(f"The service runs at [bold]{address}[/]")
+    with service(stack, port=port, data=data) as address:
+        if not once:
+            console.print(f"The service runs at [bold]{address}[/]")
         with httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
             key = _json(client.post("/generate_key"))["api_key"]
             with sample_app(address, key) as shop:
-                console.print(f"A bookshop with the middleware runs at [bold]{shop}[/]\n")
+                if not once:
+                    console.print(f"A bookshop with the middleware runs at [bold]{shop}[/]\n")
                 visits = plan(requests)
                 with _progress(console) as progress:
                     task = progress.add_task("Requests to the bookshop", total=len(visits))
@@ -63,22 +66,26 @@ def demonstration(port: int = 0, requests: int = 300, data: Path | None = None) 
                 console.print()
                 show(dashboard, console)
                 complete = _verdict(dashboard, statuses, console)
-                _addresses(console, address, shop, key)
+                if not once:
+                    _addresses(console, address, shop, key)
+                elif data:
+                    console.print(f"\n  Key   {key}\n  Page  python -m local serve --data {data}\n", soft_wrap=True)
                 yield complete
 
 
 @contextlib.contextmanager
 def sample_app(address: str, key: str) -> Iterator[str]:
-    """Run the sample app in a process of its own; yields its URL. It ends with this process, however that ends."""
-    environment = os.environ | {"API_BASE": address, "ANALYTICS_API_KEY": key, **DEMO_SETTINGS}
+    """Run the sample app in its own process; yields its URL. It ends with this process, even after `kill -9`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_FOR_THE_APP)}
+    environment = kept | {"API_BASE": address, "ANALYTICS_API_KEY": key, **DEMO_SETTINGS}
     process = subprocess.Popen(
         [sys.executable, "-m", "local.demo.sample_app", "0"],
         cwd=ROOT,
         env=environment,
-        stdin=subprocess.PIPE,  # its end is what tells the app to stop
+        stdin=subprocess.PIPE,  # the app stops when this is closed
         stdout=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # a Ctrl-C is ours to handle: the app stops after its last request
+        start_new_session=True,  # a Ctrl-C reaches only this process, which then stops the app
     )
     assert process.stdin is not None and process.stdout is not None  # noqa: S101 - both are PIPE
     try:
@@ -103,7 +110,7 @@ def _progress(console: Console) -> Progress:
 
 
 def _arrived(client: httpx.Client, key: str, wanted: int, on_count: Any) -> dict[str, Any]:
-    """The dashboard as soon as it has counted all, or as it is when the time is up."""
+    """The dashboard's answer once it has counted all requests, or after ARRIVE_S seconds."""
     deadline = time.monotonic() + ARRIVE_S
     while True:
         dashboard = _json(client.get("/dashboard?period=minutely&top=8", headers={"X-API-Key": key}))
@@ -122,7 +129,7 @@ def _json(response: httpx.Response) -> dict[str, Any]:
 
 
 def _verdict(dashboard: dict[str, Any], statuses: Counter[int], console: Console) -> bool:
-    """Compare what was counted with what was sent, status by status, and say so."""
+    """Print whether the dashboard counted what was sent, status by status; returns it too."""
     sent = {str(status): count for status, count in statuses.items()}
     counted, total = dashboard["status_codes"], sum(statuses.values())
     if counted == sent:
