@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 
 from analytics.blocks import Dashboard
@@ -21,7 +21,7 @@ from analytics.query.ranges import LAST_US, Period, Range
 from analytics.query.report import Report
 from analytics.schema import MAX_AHEAD_US
 from analytics.store import LogTable
-from analytics.summary.fold import Fold
+from analytics.summary.fold import Fold, Gap
 from analytics.summary.summary import Summary
 from analytics.times import DAY, HOUR, MINUTE, SECOND, isoformat, microseconds
 
@@ -86,13 +86,12 @@ def _answers(source: Source, questions: list[Question]) -> list[Dashboard]:
     """The answers to questions about one stream, from one pass over it."""
     now = source.clock()
     fold, reports = _folded(source, questions, now)
-    if horizon := _horizon(fold):
-        # A second pass, which leaves out what is known in part only: logs from before that came later.
-        covered = [_within(question, horizon) for question in questions]
-        if covered != questions:
-            questions = covered
-            _, reports = _folded(source, questions, now)
-    return [_answer(source, question, report, fold, now) for question, report in zip(questions, reports, strict=True)]
+    covered = [_within(question, _horizon(_gaps(fold, question))) for question in questions]
+    if covered != questions:
+        # A second pass, which leaves out what is known in part only: logs from before the horizon that came later.
+        _, reports = _folded(source, covered, now)
+    answers = zip(questions, covered, reports, strict=True)
+    return [_answer(source, within, report, fold, _gaps(fold, asked), now) for asked, within, report in answers]
 
 
 def _folded(source: Source, questions: list[Question], now: int) -> tuple[Fold, list[Report]]:
@@ -113,24 +112,34 @@ def _report(question: Question) -> Report:
     return Report(wanted, period, question.top)
 
 
-def _horizon(fold: Fold) -> int | None:
+def _gaps(fold: Fold, question: Question) -> list[Gap]:
+    """The stretches of receipts that a question is about and that no summary counts."""
+    first = _first_day(question.wanted.range)
+    return [gap for gap in fold.gaps if gap.until > first]
+
+
+def _horizon(gaps: list[Gap]) -> int | None:
     """The whole hour from which on summaries have not expired; None: none that is asked for has."""
-    until = max((gap.until for gap in fold.gaps if gap.expired), default=None)
+    until = max((gap.until for gap in gaps if gap.expired), default=None)
     if until is None:
         return None
-    at = microseconds(datetime.fromisoformat(until.partition("#")[0]).replace(tzinfo=UTC))
+    at = microseconds(datetime.fromisoformat(until.partition("#")[0]))
     return -(-at // _HOUR_US) * _HOUR_US
 
 
-def _within(question: Question, horizon: int) -> Question:
-    """The question about what lies behind the horizon; the question itself where nothing of it does."""
+def _within(question: Question, horizon: int | None) -> Question:
+    """The question about what lies within the horizon; the question itself where all or nothing of it does."""
     asked = question.wanted.range
-    if (asked.end is not None and asked.end <= horizon) or (asked.start is not None and asked.start >= horizon):
+    if (
+        horizon is None
+        or (asked.end is not None and asked.end <= horizon)
+        or (asked.start is not None and asked.start >= horizon)
+    ):
         return question
     return replace(question, wanted=replace(question.wanted, range=Range(horizon, asked.end)))
 
 
-def _answer(source: Source, question: Question, report: Report, fold: Fold, now: int) -> Dashboard:
+def _answer(source: Source, question: Question, report: Report, fold: Fold, gaps: list[Gap], now: int) -> Dashboard:
     wanted, period = question.wanted, question.period
     covered, counted, missing = _whole_hours(wanted.range), None, ""
     if _needs_raw(question, now):
@@ -147,19 +156,19 @@ def _answer(source: Source, question: Question, report: Report, fold: Fold, now:
         unavailable |= {name: f"{reason}. {missing}" for name, reason in unavailable.items() if missing}
         if period is Period.minutely:
             period, unavailable["time_series"] = Period.hourly, f"{MINUTES}. {missing}"
-    horizon = _horizon(fold)
+    horizon = _horizon(gaps)
     if horizon is not None:
         unavailable["range"] = f"Summaries of what was received before {isoformat(horizon)} have expired"
         if covered.end is not None and covered.end <= horizon:
             blocks |= {"summary": dict.fromkeys(blocks["summary"]), "time_series": []}
-    elif fold.gaps:
-        days = ", ".join(sorted({gap.until[:10] for gap in fold.gaps}))
+    elif gaps:
+        days = ", ".join(sorted({gap.until[:10] for gap in gaps}))
         unavailable["range"] = f"A stored summary of what was received by {days} cannot be read: numbers may be too low"
     blocks["range"] = {
         "start": None if covered.start is None else isoformat(covered.start),
         "end": None if covered.end is None else isoformat(covered.end),
         "period": period,
-        "complete": (counted is not None or fold.complete) and not fold.gaps,
+        "complete": (counted is not None or fold.complete) and not gaps,
         "reached": None if counted is not None else fold.reached,
         "horizon": None if horizon is None else isoformat(horizon),
     }
