@@ -108,8 +108,8 @@ def test_answers_have_the_form_that_is_described(api: Api) -> None:
         ("GET", "/dashboard", 200, {}),
         ("GET", "/raw_logs", 200, {}),
         ("POST", "/track", 200, {"json": log(consumer="acme", weight=3, status_code=500)}),
-        ("POST", "/track/batch", 200, {"json": batch(log(), log(ip="x"), dropped={"timeout": 1})}),
-        ("POST", "/track/batch", 200, {"json": batch(log(), log(ip="x"), dropped={"timeout": 1})}),
+        ("POST", "/track/batch", 200, {"json": batch(log(), log(ip="x"), {}, dropped={"timeout": 1})}),
+        ("POST", "/track/batch", 200, {"json": batch(log(), log(ip="x"), {}, dropped={"timeout": 1})}),
         ("GET", "/dashboard", 200, {}),
         ("GET", "/dashboard", 200, {"params": {"start_date": "2025-11-23", "period": "hourly"}}),
         ("GET", "/dashboard", 200, {"params": {"start_date": "2025-11-24", "compare": "previous"}}),
@@ -124,7 +124,7 @@ def test_answers_have_the_form_that_is_described(api: Api) -> None:
         ("POST", "/track", 401, {"headers": {"X-API-Key": "wrong"}}),
         ("GET", "/dashboard", 401, {"headers": {"X-API-Key": "wrong"}}),
         ("POST", "/track/batch", 413, {"json": batch(*[{}] * 1001)}),
-        ("POST", "/track", 422, {"json": log(ip="x")}),
+        ("POST", "/track", 422, {"json": log(method="")}),
         ("POST", "/track/batch", 422, {"content": b"{"}),
         ("GET", "/raw_logs", 422, {"params": {"limit": 0}}),
         ("POST", "/generate_key", 422, {"json": {"scope": "admin"}}),
@@ -142,32 +142,34 @@ def test_answers_have_the_form_that_is_described(api: Api) -> None:
 
 
 def test_what_is_described_is_what_is_taken(api: Api) -> None:
-    """Logs that the schema of the body allows are accepted, and those that it refuses are refused."""
+    """Logs that the schema of the body allows are accepted, and others refused; odd ones are repaired and accepted."""
     schema = OPERATIONS["POST", "/track"]["requestBody"]["content"]["application/json"]["schema"]
     good = (
         log(),
         log(ip=None, consumer=None, user_agent=None, path=None, weight=1),
         log(method="X" * 16, status_code=599, process_time=0, endpoint="/ü"),
     )
+    odd = (log(endpoint="/a\x00b"), log(weight=0), log(consumer=""), log(ip="x" * 65))
     bad = (
         log(status_code=600),
         log(status_code="200"),
         log(method=""),
-        log(endpoint="/a\x00b"),
+        log(endpoint=7),
         log(process_time=-1),
-        log(weight=0),
-        log(consumer=""),
         log(extra=1),
         log(created_at=...),
-        log(ip="x" * 65),
     )
+    numbered = log(format=1)
+    assert (mistakes(numbered, schema), api.post("/track", json=numbered).status_code) == ([], 200)
+    for each in odd:
+        assert (len(mistakes(each, schema)), api.post("/track", json=each).status_code) == (1, 200), each
     for each in good:
         assert (mistakes(each, schema), api.post("/track", json=each).status_code) == ([], 200)
     for each in bad:
         assert (len(mistakes(each, schema)), api.post("/track", json=each).status_code) == (1, 422), each
     send(api, *good)
     whole = OPERATIONS["POST", "/track/batch"]["requestBody"]["content"]["application/json"]["schema"]
-    envelope = batch(*good, client={"name": "api-analytics"}, dropped={"timeout": 1})
+    envelope = batch(*good, client={"name": "api-analytics"}, dropped={"timeout": 1}, format=1)
     assert mistakes(envelope, whole) == []
     assert mistakes(envelope | {"batch_id": "a b", "more": 1}, whole) != []
 

@@ -155,6 +155,9 @@ class Report:
             "rejected": _by_reason(self._counts, "rejected."),
             "duplicates": self._counts["duplicates"],
             "skewed": self._counts["skewed"],
+            "local_times": self._counts["local_times"],
+            "trimmed": _by_reason(self._counts, "trimmed."),
+            "unknown_fields": _by_reason(self._counts, "unknown_fields."),
             "dropped": _by_reason(self._counts, "dropped."),
             "last_received_at": isoformat(self._last_received) if self._last_received else None,
         }
