@@ -1,4 +1,4 @@
-"""One odd log never costs its neighbours, an odd optional field never costs the log: POST /track and /track/batch."""
+"""One odd log never costs another one, an odd optional field never costs the log: POST /track and /track/batch."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def post(api: Api, route: str, body: Any) -> Any:
 
 @pytest.mark.parametrize("field", ODD_FIELDS)
 def test_an_odd_field_is_repaired_or_left_out(api: Api, field: str) -> None:
-    """By both routes; the log is kept, its neighbour as it was, and each repair is counted."""
+    """By both routes; the log is kept, the other as it was, and each repair is counted."""
     shown = []
     for number, (value, expected) in enumerate(ODD_FIELDS[field]):
         odd = log(**{field: value})
@@ -228,7 +228,7 @@ WRONG: list[tuple[Any, str]] = [
     (log(endpoint=""), "invalid_endpoint"),
     (log(created_at="soon"), "invalid_created_at"),
     (log(process_time=None), "invalid_process_time"),
-    (log(colour="red"), "unknown_field"),
+    (log(shade="red"), "unknown_field"),
     ("no log", "not_a_log"),
     (None, "not_a_log"),
     ([], "not_a_log"),

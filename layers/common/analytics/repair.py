@@ -1,4 +1,4 @@
-"""What becomes of odd values, so that they cost neither their log nor its neighbours.
+"""What becomes of odd values, so that they cost neither their log nor another one.
 
 Validation comes first and says what is wrong, with the limit that was missed; repair changes that alone, and validation
 looks again. So limits are written once, where a log is declared.

@@ -25,6 +25,8 @@ MAX_BODY = 1 << 20  # bytes of a body, after decompression
 MAX_DURATION_MS = 86_400_000.0  # a day: a longer request than that is a mistake of unit
 MAX_AHEAD_US = 300 * 1_000_000  # a clock up to five minutes ahead of ours is believed
 MAX_PROBLEMS = 10  # that are told of one log, or of the rest of a batch: thousands would teach nobody more
+MAX_UNKNOWN = 32  # unknown fields of a newer format that are counted by name
+OTHER_FIELDS = "(other)"  # the name under which further ones are counted
 OLDEST_US = 1_543_622_400 * 1_000_000  # 2018-12-01, FastAPI's first month: older is a clock that was never set
 
 

@@ -18,12 +18,10 @@ from pydantic import TypeAdapter, ValidationError
 from analytics.errors import Invalid, Problem, TooLarge
 from analytics.reasons import reason
 from analytics.repair import load, losses, repaired
-from analytics.schema import FORMAT, MAX_LOGS, MAX_PROBLEMS, Envelope, Log
+from analytics.schema import FORMAT, MAX_LOGS, MAX_PROBLEMS, MAX_UNKNOWN, OTHER_FIELDS, Envelope, Log
 
 T = TypeVar("T")
 
-MAX_UNKNOWN = 32  # names of unknown fields that are counted by name, of one batch
-OTHER_FIELDS = "(other)"  # the name under which further ones are counted
 _MAX_NAME = 64  # characters of such a name
 _UNSAFE = re.compile("[^0-9A-Za-z_.-]")
 
@@ -66,7 +64,7 @@ class _Form(Generic[T]):
                 number = max(number, named)
             elif named is not None:
                 changes["trimmed.format"] += 1
-            for name in sent.keys() - self.names if number > ours else ():
+            for name in [name for name in sent if name not in self.names] if number > ours else ():
                 del sent[name]
                 changes[f"unknown_fields.{_UNSAFE.sub('_', name)[:_MAX_NAME] or '_'}"] += 1
         valid, changed = repaired(self.adapter, sent, self.optional)
