@@ -17,9 +17,10 @@ from analytics.api_key import new_id
 from analytics.batch import Batch
 from analytics.store import LogTable
 from analytics.summary import codec
-from analytics.summary.fold import BYTES_A_LOG, DUE_US, LONG_TAIL
+from analytics.summary.fold import BYTES_A_LOG, LONG_TAIL
 from analytics.summary.limits import limit
 from analytics.summary.rollup import Rollup
+from analytics.summary.schedule import DUE_US
 from analytics.summary.summary import Summary
 from analytics.times import DAY, SECOND
 from bench.limits import NEW_TABLE, PARTITION, PARTITION_READS, TABLE, Stack, Work, growth, run, spread, sustained

@@ -14,7 +14,7 @@ from analytics.store import KeyTable
 from analytics.store.quota import Quota
 from analytics.web import Service
 from tests.conftest import NOON, SETTINGS, Api, Clock
-from tests.functions.front import operations
+from tests.functions.behind_gateway import operations
 from tests.functions.wire import batch, log
 from tests.support.engines import Engine
 
