@@ -15,7 +15,7 @@ from typing import Any, cast
 from analytics.blocks import Dashboard
 from analytics.errors import Invalid, Problem
 from analytics.query.filter import Filter
-from analytics.query.ranges import LAST_US, Period, Range
+from analytics.query.ranges import LAST_US, Period, Range, last_shown
 from analytics.query.report import Report
 from analytics.schema import MAX_AHEAD_US
 from analytics.store import LogTable
@@ -65,7 +65,7 @@ def compared(source: Source, question: Question) -> Dashboard:
     Both are null where there is no such range: the start is open, or still to come. It does not begin before 1970.
     """
     asked = question.wanted.range
-    end = source.clock() if asked.end is None else asked.end
+    end = last_shown(asked, source.clock() - 1) + 1
     if asked.start is None or asked.start >= end:
         return {**answer(source, question), "previous": None, "change": None}
     before = Range(max(0, 2 * asked.start - end), asked.start)
@@ -86,7 +86,7 @@ def _answers(source: Source, questions: list[Question]) -> list[Dashboard]:
     now = source.clock()
     late = now + FOLD_US
     fold = Fold(source.table, source.stream, now, lambda: source.clock() > late)
-    reports = [_report(question) for question in questions]
+    reports = [_report(question, now) for question in questions]
     first = min(_first_day(question.wanted.range) for question in questions)
     for summary in fold.summaries(first, lambda summary: any(report.needs_intervals(summary) for report in reports)):
         for report in reports:
@@ -94,18 +94,18 @@ def _answers(source: Source, questions: list[Question]) -> list[Dashboard]:
     return [_answer(source, question, report, fold, now) for question, report in zip(questions, reports, strict=True)]
 
 
-def _report(question: Question) -> Report:
+def _report(question: Question, now: int) -> Report:
     """A report on what rollups can tell."""
     period = Period.hourly if question.period is Period.minutely else question.period
     wanted = replace(question.wanted, range=_whole_hours(question.wanted.range))
-    return Report(wanted, period, question.top)
+    return Report(wanted, period, question.top, now=now)
 
 
 def _answer(source: Source, question: Question, report: Report, fold: Fold, now: int) -> Dashboard:
     covered, period = _whole_hours(question.wanted.range), question.period
     counted = None
     if _needs_raw(question, now) and report.accepted <= MOST_RAW and _is_kept(source, question.wanted.range, now):
-        counted = _from_raw(source, question, now + FOLD_US + RAW_US)
+        counted = _from_raw(source, question, now)
     if counted is None:
         for name in question.wanted.not_summarized:
             reason = "Input should be left out, or the range shorter: there are too many raw logs to count"
@@ -125,11 +125,11 @@ def _answer(source: Source, question: Question, report: Report, fold: Fold, now:
     return cast("Dashboard", blocks)
 
 
-def _from_raw(source: Source, question: Question, last: int) -> Report | None:
-    """The report on just the logs that are wanted; None when there was not enough time for all of them until `last`."""
-    report = Report(question.wanted, question.period, question.top, filtered=True)
+def _from_raw(source: Source, question: Question, now: int) -> Report | None:
+    """The report on just the logs that are wanted; None when there was not enough time for all of them."""
+    report = Report(question.wanted, question.period, question.top, now=now, filtered=True)
     summary = Summary(60 if question.period is Period.minutely else HOUR)
-    late = min(source.clock() + RAW_US, last)
+    late = min(source.clock() + RAW_US, now + FOLD_US + RAW_US)
     for stored in source.table.since(source.stream, first_receipt(question.wanted.range)):
         if source.clock() > late:
             return None
