@@ -16,6 +16,7 @@ The modules, in the order in which a request meets them:
     outbox         sends one batch at a time, again and again until it is settled
     wire           writes rows as the JSON of a batch
     transport      makes one POST and reads the answer
+    refusal        what the answer says is wrong with a batch; `parts` are what is sent again of it
     settings       every setting, from arguments, the environment or .env; `values` checks them
     sink           what rows are recorded to; MemorySink is for tests (see pytest_plugin)
     doctor         `python -m client_middleware doctor`

@@ -8,7 +8,7 @@ from client_middleware import doctor
 
 
 def main() -> int:
-    """Read the command line; the exit code."""
+    """Run the command of the command line; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m client_middleware", description="Request analytics for FastAPI.")
     commands = parser.add_subparsers(required=True, metavar="command")
     command = commands.add_parser("doctor", help="send a test event and say what works and what does not")

@@ -1,4 +1,4 @@
-"""The client's address: who it is behind proxies, and how much of that is kept."""
+"""The client's address: found behind proxies, then masked or hashed before it is recorded."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from client_middleware.values import Networks
 
 DAY_S = 86_400
-MAX_REMEMBERED = 10_000  # addresses; some 2 MB
-MAX_FORWARDED = 4096  # characters of X-Forwarded-For that are looked at, from the right
-UNIQUE_LOCAL = b"\xfd"  # fd00::/8, RFC 4193: addresses that no one on the internet has
+MAX_REMEMBERED = 10_000  # addresses in the cache, some 2 MB
+MAX_FORWARDED = 4096  # characters of X-Forwarded-For that are read, from the right
+UNIQUE_LOCAL = b"\xfd"  # fd00::/8, RFC 4193: not used on the internet
 
 Address = IPv4Address | IPv6Address
 
 
 def parse(text: str) -> Address | None:
-    """The address in an entry of X-Forwarded-For or in a scope: a port, brackets and a zone are taken off."""
+    """Parse an entry of X-Forwarded-For or of a scope, less its port, brackets and zone; None if it is no address."""
     text = text.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -33,10 +33,11 @@ def parse(text: str) -> Address | None:
 
 
 def behind_proxies(peer: str | None, headers: Sequence[tuple[bytes, bytes]], trusted: int | Networks) -> str | None:
-    """The client, by a walk from the right over the hops that are trusted; None where that can not be said.
+    """Find the client's address behind trusted proxies; None if it is unknown.
 
-    A proxy appends whom it saw to X-Forwarded-For, so the rightmost entries are ours and everything to the left of the
-    first stranger is whatever that stranger wrote. `trusted` is how many of our proxies append, or their networks.
+    Each proxy appends the address that it saw to X-Forwarded-For. So the entries at the right are from trusted proxies,
+    and what is to the left of the first untrusted address may be forged. `trusted` is the number of proxies that
+    append, or their networks.
     """
     forwarded = b",".join(value for name, value in headers if name == b"x-forwarded-for").decode("latin-1")
     chain = [entry for entry in forwarded[-MAX_FORWARDED:].split(",") if entry.strip()]
@@ -53,33 +54,33 @@ def behind_proxies(peer: str | None, headers: Sequence[tuple[bytes, bytes]], tru
 
 
 def masked(address: Address) -> str:
-    """The network of an address: /24 of IPv4, /48 of IPv6, which is a street of homes and not one of them."""
+    """Return the network of an address, /24 of IPv4 or /48 of IPv6, so that no single home is recorded."""
     return str(ip_network((address, 24 if address.version == 4 else 48), strict=False).network_address)
 
 
 def hashed(address: Address, day: str, secret: bytes) -> str:
-    """A stand-in for an address on one day: an IPv6 address of fd00::/8 out of a keyed hash of 120 bits.
+    """Replace an address by a keyed hash of 120 bits, written as an IPv6 address of fd00::/8.
 
-    The key of a day comes from the secret and the date (UTC), so visitors of one day can be told apart and counted, and
-    not followed to the next. Who knows the secret can try all addresses: it is a pseudonym, not anonymous.
+    The key is made of the secret and the day (UTC, ISO 8601). So the visitors of one day can be counted, and cannot be
+    followed to the next day. This is a pseudonym, not anonymity: with the secret, all addresses can be tried.
     """
     key = hmac.digest(secret, day.encode(), hashlib.sha256)
     return str(IPv6Address(UNIQUE_LOCAL + hmac.digest(key, address.packed, hashlib.sha256)[:15]))
 
 
 class Addresses(dict[str | None, str | None]):
-    """What is kept of each address, remembered: `addresses[host]` costs one look-up. Made for one privacy mode."""
+    """A cache from the address of a client to what is recorded of it: `addresses[host]`. For one privacy mode."""
 
     def __init__(self, mode: str, secret: bytes) -> None:
         super().__init__({None: None})
         self.until = 0.0
-        """When the addresses known so far have to be forgotten: seconds since 1970."""
+        """When `rotate` must be called, seconds since 1970: the end of the day of the cached addresses."""
         self._mode = mode
         self._secret = secret
         self._day = ""
 
     def rotate(self, now: float) -> None:
-        """Begin the day of `now`, seconds since 1970."""
+        """Empty the cache, and begin the day of `now`, seconds since 1970."""
         self.clear()
         self.until = (now // DAY_S + 1) * DAY_S
         self._day = datetime.fromtimestamp(now, UTC).date().isoformat()

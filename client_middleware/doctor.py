@@ -1,6 +1,6 @@
-"""`python -m client_middleware doctor`: does tracking work from here, and if not, what to do.
+"""`python -m client_middleware doctor` checks whether tracking works from here, and says what to do if not.
 
-Each check is one line: `ok` or `FAIL`, what was looked at, what was found; a failure says what to do in a second line.
+Each check is one line: `ok` or `FAIL`, its name, what was found. A failure has a second line with advice.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from client_middleware.transport import Outcome, Transport, clock_skew
 from client_middleware.wire import Encoder
 
 TEST_ENDPOINT = "/client-middleware-doctor"
-MOST_SKEW_S = 300.0  # the service sets a log that is further ahead of its clock to the time of receipt
-SAMPLE_CLIENT = "203.0.113.77"  # RFC 5737: an address that no one has
+MOST_SKEW_S = 300.0  # a log that is further ahead gets its time of receipt from the service
+SAMPLE_CLIENT = "203.0.113.77"  # RFC 5737: for documentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Check:
 
 
 def examine(arguments: Mapping[str, Any]) -> Iterator[Check]:
-    """Check one thing after the other, and stop at the first failure that makes the rest pointless."""
+    """Run the checks one by one; stop at a failure that makes the others useless."""
     try:
         settings = configuration.load(**arguments)
     except SettingsError as error:
@@ -78,7 +78,7 @@ def _masked(secret: str) -> str:
 
 
 def _sample(settings: Settings) -> Check:
-    """What a request through a proxy would be recorded as."""
+    """What a request through the proxies would be recorded as."""
     from client_middleware.tracker import Tracker
 
     sink = MemorySink()
@@ -137,7 +137,7 @@ def _service(settings: Settings, api_base: str, api_key: str) -> Iterator[Check]
     skew = clock_skew(first)
     if skew is not None:
         direction = "ahead of" if skew > 0 else "behind"
-        # The Date header counts in whole seconds: less than that is no finding.
+        # The Date header has whole seconds: a smaller difference says nothing.
         found = f"{abs(skew):.0f} s {direction} the service" if abs(skew) > 2 else "agrees with the service's"
         advice = "Set this machine's clock (NTP): the dashboard files logs by it."
         yield Check("clock", fine=abs(skew) < MOST_SKEW_S, found=found, advice=advice)
@@ -151,7 +151,7 @@ def _send(transport: Transport, *, with_log: bool) -> Outcome:
 
 
 def main(arguments: Mapping[str, Any]) -> int:
-    """Print the report; the exit code: 0 when all is well."""
+    """Print the report; return the exit code, 0 if all checks passed."""
     fine = True
     for check in examine(arguments):
         print(check, flush=True)

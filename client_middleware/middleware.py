@@ -3,9 +3,9 @@
     app.add_middleware(TrackingMiddleware, api_key="…")                      pure ASGI: cheaper, sees the whole response
     app.middleware("http")(create_tracking_middleware(api_key="…"))          as it always was
 
-Both record a request when it is over, also when the handler raised (500) or the client went away first (499), pass
-every exception on untouched, and never wait for the network. `process_time` ends with the last byte of the response in
-the first way, and where the response begins in the second, which sees no further.
+Both record a request when it is over, also if the handler raised (500) or the client left before the response (499).
+Both pass every exception on unchanged, and never wait for the network. The first measures `process_time` to the last
+byte of the response; the second sees only its start, and measures to there.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from client_middleware.settings import Options
     from client_middleware.sink import Sink
 
-CLIENT_CLOSED_REQUEST = 499  # no response was begun: what nginx logs when the client went away
+CLIENT_CLOSED_REQUEST = 499  # no response was started; the number is nginx's
 
 
 class TrackingMiddleware:
-    """ASGI middleware that records each HTTP request of the app under it."""
+    """ASGI middleware that records each HTTP request of the app it wraps."""
 
     def __init__(
         self, app: ASGIApp, api_key: str | None = None, *, sink: Sink | None = None, **settings: Unpack[Options]
     ) -> None:
-        """Settings are those of `client_middleware.settings.Settings`; what is not given comes from the environment.
+        """Take settings from the arguments, else from the environment; `client_middleware.settings` lists them.
 
-        `sink` takes the logs instead of the service. Raises SettingsError, which names the setting that is wrong.
+        With a `sink`, logs are recorded there and not sent. Raises SettingsError, which names the wrong setting.
         """
         self.app = app
         self.tracker = tracking.make({"api_key": api_key, **settings}, sink)
@@ -53,7 +53,7 @@ class TrackingMiddleware:
         status = 0
         ended = 0.0
 
-        # No coroutine of its own, for it has nothing to wait for: it hands on the one of the server.
+        # Not a coroutine function: it awaits nothing itself, and returns what the server's `send` returns.
         def observe(message: Message) -> Awaitable[None]:
             nonlocal status, ended
             kind = message["type"]
@@ -69,7 +69,7 @@ class TrackingMiddleware:
         try:
             await self.app(scope, receive, observe)
         except Exception:
-            if not ended:  # what a background task raises, after the response, does not change what the client got
+            if not ended:  # an exception of a background task comes after the response
                 status = 500
             raise
         finally:
@@ -79,7 +79,7 @@ class TrackingMiddleware:
                 await _in_thread(tracker.flush_invocation, scope)
 
     def _at_shutdown(self, send: Send) -> Send:
-        """Sends what is left before the server hears that the app has shut down; then it may end the process."""
+        """Wrap `send` to flush before the server hears that the app has shut down: it may then end the process."""
 
         async def wait_for_logs(message: Message) -> None:
             if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
@@ -92,7 +92,7 @@ class TrackingMiddleware:
 def create_tracking_middleware(
     api_key: str | None = None, *, sink: Sink | None = None, **settings: Unpack[Options]
 ) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
-    """A function for `app.middleware("http")`; settings as for TrackingMiddleware. Raises SettingsError."""
+    """Make a function for `app.middleware("http")`; arguments and errors are those of TrackingMiddleware."""
     tracker = tracking.make({"api_key": api_key, **settings}, sink)
 
     async def tracking_middleware(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -120,10 +120,10 @@ def create_tracking_middleware(
 
 
 def _at_shutdown(app: Any, tracker: tracking.Tracker) -> None:
-    """A function for `middleware("http")` sees no lifespan: have the app call us when it shuts down.
+    """Flush when the app shuts down, because a function for `middleware("http")` sees no lifespan.
 
-    Servers end with a signal that leaves no time for `atexit`. An app with a `lifespan` of its own does not call
-    `on_shutdown`; it needs the first way for its last seconds of logs.
+    Servers end by a signal, without `atexit`. An app with a `lifespan` of its own does not call `on_shutdown`: it needs
+    TrackingMiddleware to keep its last seconds of logs.
     """
     if tracker.app is app:
         return
@@ -138,6 +138,6 @@ def _at_shutdown(app: Any, tracker: tracking.Tracker) -> None:
 
 
 async def _in_thread(function: Callable[..., object], *arguments: object) -> None:
-    from anyio import to_thread  # which httpx and Starlette both need
+    from anyio import to_thread  # a dependency of both httpx and Starlette
 
     await to_thread.run_sync(function, *arguments)

@@ -1,4 +1,4 @@
-"""A pytest fixture: what the middleware of the app under test recorded, without network or key."""
+"""A pytest fixture with the logs that the app under test recorded; needs neither network nor key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def api_analytics() -> Iterator[MemorySink]:
-    """Every middleware of this process records here during the test: `api_analytics.logs` is a list of dicts."""
+    """The sink of every middleware of this process during the test; `api_analytics.logs` is a list of dicts."""
     from client_middleware.sink import MemorySink
     from client_middleware.tracker import record_to
 

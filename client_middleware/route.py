@@ -1,8 +1,8 @@
 """The route template of a request (`/users/{id}`), read from its scope after the app has run.
 
-Who leaves what in the scope has changed over the years: FastAPI puts its own routes into `scope["route"]`; since 0.137
-an included router keeps its prefix apart, in `scope["fastapi"]`; Starlette puts its plain routes there only since 1.0,
-and before left just the endpoint; a mount leaves its path, with real values in it, at the end of `root_path`.
+What the scope holds depends on versions. FastAPI puts its own routes into `scope["route"]`; since 0.137 an included
+router keeps its prefix apart, in `scope["fastapi"]`. Starlette puts its plain routes into `scope["route"]` since 1.0;
+before, it left only the endpoint. A mount leaves its path, with real values in it, at the end of `root_path`.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Any
 Scope = Mapping[str, Any]
 
 UNMATCHED = "(unmatched)"
-"""What every request that no route answered is filed under, so that scanners do not fill the list of endpoints."""
+"""The endpoint of every request that no route answered, so that scanners do not fill the list of endpoints."""
 
 REST = "/{path}"
-"""What stands for the rest of the path below a mounted app that has no routes, such as static files."""
+"""Stands for the rest of the path below a mounted app without routes, such as static files."""
 
 MAX_ENDPOINTS = 4096  # endpoint functions whose routes are remembered; an app has fewer
 
 
 class Templates:
-    """Names requests by their route; remembers what it had to search for."""
+    """Finds the route template of a request; caches what it had to search for."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[object, list[tuple[str, Pattern[str]]]]] = {}
 
     def of(self, scope: Scope) -> str:
-        """The template of the route that answered, mounts included and the app's own root path not; or UNMATCHED."""
+        """Return the template of the route that answered, with its mounts and without the root path; or UNMATCHED."""
         route = scope.get("route")
         fastapi = scope.get("fastapi")
         if fastapi is not None:
@@ -61,7 +61,7 @@ class Templates:
         return UNMATCHED
 
     def _find(self, endpoint: object, scope: Scope) -> str | None:
-        """The template of this endpoint, found by walking the tree once; by its path where it has several."""
+        """Return the template of this endpoint, from a walk over all routes; the path decides between several."""
         known = self._known.get(id(endpoint))
         if known is None or known[0] is not endpoint:
             if len(self._known) >= MAX_ENDPOINTS:
@@ -76,7 +76,7 @@ class Templates:
 
 
 def _is_leaf(route: Any) -> bool:
-    """Whether this is a route to an endpoint, and not a mount, an included router, or nothing."""
+    """Whether this is a route to an endpoint, not a mount, an included router or None."""
     return hasattr(route, "path_format") and not hasattr(route, "routes")
 
 
@@ -92,7 +92,7 @@ def _templates(endpoint: object, routes: Iterable[Any], prefix: str) -> Iterator
 
 
 def _mounts(scope: Scope) -> str:
-    """The path of the mounts that the request went through, as it was asked for."""
+    """The requested path of the mounts that the request went through."""
     root: str = scope.get("root_path", "")
     return root.removeprefix(scope.get("app_root_path", root))
 

@@ -13,36 +13,36 @@ class Sink(Protocol):
     """Takes rows of finished requests."""
 
     def record(self, row: Row) -> None:
-        """Take a row; never waits."""
+        """Take a row, without waiting."""
 
     def flush(self, seconds: float) -> bool:
-        """Pass on what was taken, for at most so many seconds; whether nothing is left."""
+        """Pass on what was taken, within so many seconds; return whether nothing is left."""
 
     def close(self, seconds: float) -> bool:
-        """Flush, and end what runs in the background."""
+        """Flush, and end the background work."""
 
     def reset(self) -> None:
-        """Begin anew in a child process."""
+        """Start afresh in a child process."""
 
 
 class MemorySink:
-    """Keeps what would have been sent. `TrackingMiddleware(app, sink=MemorySink())` needs neither network nor key."""
+    """Keeps logs in memory. `TrackingMiddleware(app, sink=MemorySink())` needs neither network nor key."""
 
     def __init__(self) -> None:
         self._encoder = Encoder()
         self.logs: list[dict[str, Any]] = []
-        """The logs as the service would get them, oldest first."""
+        """The logs as the service would receive them, oldest first."""
 
     def record(self, row: Row) -> None:
         """Keep a log."""
         self.logs += map(json.loads, self._encoder.lines([row]))
 
-    def flush(self, seconds: float) -> bool:  # noqa: ARG002 - a Sink's
-        """Nothing waits here."""
+    def flush(self, seconds: float) -> bool:  # noqa: ARG002 - required by Sink
+        """Do nothing: no log waits here. Returns True."""
         return True
 
     close = flush
 
     def reset(self) -> None:
-        """Forget all."""
+        """Remove all logs."""
         self.logs.clear()

@@ -1,4 +1,4 @@
-"""Makes one row of each finished request: what both ways of use share."""
+"""Makes one row of each finished request, for both ways of use."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("client_middleware")
 
-LAMBDA_MARGIN_S = 0.2  # of an invocation's time that is left to the answer
+LAMBDA_MARGIN_S = 0.2  # at the end of an invocation, kept for its answer
 
 _trackers: weakref.WeakSet[Tracker] = weakref.WeakSet()
 _diverted: list[Sink] = []
 
 
 class Tracker:
-    """Records requests of one app. `sink` is None while there is nowhere to record to."""
+    """Records the requests of one app. `sink` is None if tracking is switched off."""
 
     def __init__(self, settings: Settings, sink: Sink | None = None, fields: Iterable[Field] = FIELDS) -> None:
         self.settings = settings
@@ -53,9 +53,9 @@ class Tracker:
         self._optional = collector(settings, fields)
         self._complained = False
         self.app: object = None
-        """The app that was asked to call when it shuts down."""
+        """The app whose shutdown handlers include this tracker's flush."""
         if self._delivery is not None:
-            self._delivery.owner = self  # for what it holds back of a sample
+            self._delivery.owner = self  # keeps this tracker alive while logs wait
         _register(self)
 
     def _deliver(self) -> Delivery | None:
@@ -63,7 +63,7 @@ class Tracker:
         if settings.api_base is None or settings.api_key is None:
             logger.warning("%s is not set: requests are not tracked", settings.missing)
             return None
-        # Now, at the start of the app, and not with the first request: importing httpx takes 0.1 s.
+        # At the start of the app, not at the first request: importing httpx takes 0.1 s.
         from client_middleware.delivery import Delivery
         from client_middleware.transport import Transport
 
@@ -71,7 +71,7 @@ class Tracker:
         return Delivery(settings, lambda: Transport(base, key, timeout), in_background=not self.on_lambda)
 
     def record(self, scope: Mapping[str, Any], path: str, at: float, seconds: float, status: int) -> None:
-        """Record a finished request: its scope, the path it asked for, when it began, how long it took, its status."""
+        """Record a finished request, which began `at` seconds since 1970. Never raises."""
         try:
             addresses = self._addresses
             if at >= addresses.until:
@@ -88,7 +88,7 @@ class Tracker:
             if row[-1] and self.sink is not None:
                 self.sink.record(row)
         except Exception:
-            # A defect of ours, or of the app's `consumer`: the request must not notice, and it is counted.
+            # A defect of the middleware, or an exception in `consumer`: it is counted, and must not fail the request.
             if not self._complained:
                 logger.exception("A request could not be recorded; said once, counted each time")
             self._complained = True
@@ -96,12 +96,12 @@ class Tracker:
                 self._delivery.buffer.lose({"unrecordable": 1})
 
     def flush(self, seconds: float) -> bool:
-        """Send what was recorded, the tail of a sample too."""
+        """Send what was recorded, with the tail of the sample, within so many seconds; whether nothing is left."""
         self._add_tail()
         return self.sink is None or self.sink.flush(seconds)
 
     def close(self, seconds: float) -> bool:
-        """Flush at the end of the app; requests recorded later are sent all the same."""
+        """Flush when the app shuts down. Requests that are recorded later are still sent."""
         self._add_tail()
         return self.sink is None or self.sink.close(seconds)
 
@@ -111,7 +111,7 @@ class Tracker:
             self.sink.record(row)
 
     def flush_invocation(self, scope: Mapping[str, Any]) -> None:
-        """On Lambda, at the end of an invocation: send what is due, under a deadline. What is left is carried on."""
+        """At the end of a Lambda invocation, send what is due within a deadline; the next invocation sends the rest."""
         if self._delivery is None or (self.settings.lambda_flush == "adaptive" and not self._delivery.due):
             return
         seconds = self.settings.lambda_seconds
@@ -122,14 +122,14 @@ class Tracker:
             self._delivery.flush(seconds)
 
     def reset(self) -> None:
-        """Begin anew in a child process."""
+        """Start afresh in a child process."""
         if self.own_sink is not None:
             self.own_sink.reset()
         if self._sampler is not None:
             self._sampler.reset()
 
     def exit(self) -> None:
-        """Flush at the end of the process, and say what could not be sent."""
+        """Flush at the end of the process, and log how many logs are left."""
         delivery = self._delivery
         if delivery is None:
             return
@@ -169,9 +169,9 @@ def _exit_all() -> None:
 
 
 def flush(seconds: float = 2.0) -> bool:
-    """Send what every middleware of this process holds, for at most so many seconds; whether nothing is left.
+    """Send the logs of every middleware of this process, within so many seconds; return whether nothing is left.
 
-    For a process that ends without its `atexit` handlers, such as a child of `multiprocessing`.
+    For a process that ends without `atexit`, such as a child of `multiprocessing`.
     """
     give_up = time.monotonic() + seconds
     settled = True
@@ -187,9 +187,9 @@ def _reset_all() -> None:
 
 @contextlib.contextmanager
 def record_to(sink: Sink) -> Iterator[Sink]:
-    """Let every middleware of this process record to this sink and no other, also one that is made in the `with` block.
+    """Make every middleware of this process record only to this sink, also one that is made in the `with` block.
 
-    Even a middleware that is switched off for want of a key records there. For tests of an app that makes its own.
+    A middleware that is switched off for want of a key records there too. For tests of an app that makes its own.
     """
     _diverted.append(sink)
     for tracker in list(_trackers):
@@ -203,5 +203,5 @@ def record_to(sink: Sink) -> Iterator[Sink]:
 
 
 def make(settings: Mapping[str, Any], sink: Sink | None) -> Tracker:
-    """A tracker with the settings of this process and these arguments. Raises SettingsError."""
+    """Make a tracker from these arguments and the settings of this process. Raises SettingsError."""
     return Tracker(configuration.load(**settings), sink)

@@ -1,4 +1,4 @@
-"""One POST to the service, and what its answer means for the batch."""
+"""Makes one POST to the service, and reads what its answer means for the batch."""
 
 from __future__ import annotations
 
@@ -12,34 +12,44 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from client_middleware.refusal import Problem, problems
 from client_middleware.wire import NAME, __version__
 
-MAX_ANSWER = 65_536  # bytes of an answer that are read
-# Requests that never reached the service: they can not have been stored.
+MAX_ANSWER = 1 << 20  # bytes of an answer that are read: one that rejects 1,000 logs for a few fields has 300 KB
+INVALID = (400, 413, 422)  # the batch was refused for what it contains: parts of it may be accepted
+# Errors after which the batch is certainly not stored: it never reached the service.
 UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a batch: `stored`; `again` (try it later); `refused` (never try it again); `unauthorized`."""
+    """What became of a batch.
 
-    kind: Literal["stored", "again", "refused", "unauthorized"]
+    It is `stored`; to be sent `again`, later; `refused`, and would be again; `invalid`, so that it would be refused
+    again unless something is left out of it; or `unauthorized`.
+    """
+
+    kind: Literal["stored", "again", "refused", "invalid", "unauthorized"]
     reason: str = ""
-    """Why not: what a loss is counted under, `[a-z0-9_]{1,64}`."""
+    """What a loss is counted under, `[a-z0-9_]{1,64}`."""
     detail: str = ""
-    """The same for people."""
+    """What happened, for people."""
+    problems: tuple[Problem, ...] = ()
+    """What the service says is wrong with the batch, or with logs of one that is stored."""
     wait: float | None = None
     """Seconds that the service asked to wait."""
     maybe_stored: bool = False
-    """The answer got lost, or was none: the service may have stored the batch all the same."""
+    """The answer got lost, or leaves it open whether the service stored the batch."""
     answer: bytes = b""
     date: float | None = None
-    """The service's clock, seconds since 1970."""
+    """The Date header of the answer: the service's clock, seconds since 1970."""
 
 
 class Transport:
-    """Keeps one connection open. httpx's transport without its Client, which logs each request into the app's logs at
-    INFO and costs twice the CPU. For one thread."""
+    """Keeps one connection open. For one thread.
+
+    It uses httpx's transport without its Client, which logs each request at INFO and takes twice the CPU.
+    """
 
     def __init__(self, api_base: str, api_key: str, timeout: float) -> None:
         self._url = httpx.URL(f"{api_base}/track/batch")
@@ -54,7 +64,7 @@ class Transport:
         self._http: httpx.HTTPTransport | None = None
 
     def post(self, body: bytes, within: float | None = None) -> Outcome:
-        """Send a batch. Takes about `within` seconds at most, or the setting."""
+        """Send a batch. Takes at most about `within` seconds, or the timeout of the settings if that is less."""
         limit = self._timeout if within is None else min(max(within, 0.05), self._timeout)
         give_up = time.monotonic() + limit
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), limit)
@@ -71,7 +81,7 @@ class Transport:
             finally:
                 response.close()
         except UNREACHED as error:
-            return Outcome("again", "unreachable", f"the service can not be reached: {error}")
+            return Outcome("again", "unreachable", f"the service cannot be reached: {error}")
         except (httpx.HTTPError, httpx.StreamError) as error:
             self.close()
             detail = f"no answer: {type(error).__name__} {error}".rstrip()
@@ -86,21 +96,23 @@ class Transport:
 
 
 def understand(response: httpx.Response, answer: bytes) -> Outcome:
-    """What an answer means."""
+    """Return what an answer means for the batch."""
     status = response.status_code
     date = _when(response.headers.get("date"))
     said = answer[:300].decode("utf-8", "replace")
     detail = f"the service answered {status}: {said}"
     if 200 <= status < 300:
-        return Outcome("stored", answer=answer, date=date)
+        return Outcome("stored", problems=problems(answer), answer=answer, date=date)
     if status == 401:
         return Outcome("unauthorized", "unauthorized", detail, answer=answer, date=date)
     reason = f"http_{status}"
     if status in (408, 429) or status >= 500:
         wait = _retry_after(response.headers.get("retry-after"), date or time.time())
-        # Only 429 says that nothing was done. A gateway says the others while the function may still be at work, and
-        # the service itself says 503 also when it was DynamoDB's answer to it that got lost.
-        return Outcome("again", reason, detail, wait, maybe_stored=status != 429, answer=answer, date=date)
+        # Only after 429 is the batch certainly not stored. A gateway sends the others while the function may still run,
+        # and the service sends 503 also if the answer of DynamoDB got lost.
+        return Outcome("again", reason, detail, wait=wait, maybe_stored=status != 429, answer=answer, date=date)
+    if status in INVALID:
+        return Outcome("invalid", reason, detail, problems(answer), answer=answer, date=date)
     return Outcome("refused", reason, detail, answer=answer, date=date)
 
 
@@ -126,7 +138,7 @@ def _when(date: str | None) -> float | None:
 
 
 def _retry_after(value: str | None, now: float) -> float | None:
-    """Seconds of a Retry-After header, which is a number of seconds or a date (RFC 9110, 10.2.3)."""
+    """Parse a Retry-After header, a number of seconds or a date (RFC 9110, 10.2.3), into seconds from `now`."""
     if value is None:
         return None
     if value.isascii() and value.isdigit():
@@ -136,7 +148,7 @@ def _retry_after(value: str | None, now: float) -> float | None:
 
 
 def _proxy(api_base: str) -> str | None:
-    """The proxy that the environment names for this address, as httpx.Client would choose it."""
+    """Return the proxy that the environment names for this address, as httpx.Client chooses it."""
     parts = urlsplit(api_base)
     proxies = urllib.request.getproxies()
     if urllib.request.proxy_bypass(parts.hostname or ""):
@@ -145,5 +157,5 @@ def _proxy(api_base: str) -> str | None:
 
 
 def clock_skew(outcome: Outcome) -> float | None:
-    """Seconds by which this machine's clock is ahead of the service's; None when the service did not say."""
+    """Return how far this machine's clock is ahead of the service's, in seconds; None if the answer had no Date."""
     return None if outcome.date is None else datetime.now(UTC).timestamp() - outcome.date

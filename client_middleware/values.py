@@ -1,6 +1,6 @@
-"""What the value of a setting may be: each function takes an argument or a text and returns what it means.
+"""Parsers of settings: each takes an argument or a text and returns the value that Settings holds.
 
-All raise ValueError, whose text says what was expected.
+All raise ValueError with a text that says what was expected.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ Consumer = Callable[["Request"], "str | None"]
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 PROBES = ("/favicon.ico", "/health", "/healthz", "/livez", "/metrics", "/ping", "/ready", "/readyz")
-"""What `probes` in `exclude_paths` stands for: the paths that machines ask for all day."""
+"""The paths that `probes` in `exclude_paths` stands for: those of health checks and the like."""
 
 
 def text(value: object) -> str:
-    """Any text."""
+    """Parse any text."""
     if not isinstance(value, str):
         raise ValueError("expected text")
     return value.strip()
 
 
 def base(value: object) -> str:
-    """The address of a service, without a slash at its end."""
+    """Parse the URL of a service; slashes at its end are dropped."""
     url = text(value).rstrip("/")
     try:
         parts = urlsplit(url)
@@ -42,7 +42,7 @@ def base(value: object) -> str:
 
 
 def key(value: object) -> str:
-    """An API key: one word."""
+    """Parse an API key, one word."""
     word = text(value)
     if not word.isascii() or not word.isprintable() or " " in word:
         raise ValueError("expected the API key as POST /generate_key gave it")
@@ -50,7 +50,7 @@ def key(value: object) -> str:
 
 
 def choice(*choices: str) -> Callable[[object], str]:
-    """One of these words."""
+    """Make a parser of one of these words."""
 
     def parse(value: object) -> str:
         if value not in choices:
@@ -61,7 +61,7 @@ def choice(*choices: str) -> Callable[[object], str]:
 
 
 def number(least: float, most: float) -> Callable[[object], float]:
-    """A number from `least` to `most`."""
+    """Make a parser of a number from `least` to `most`."""
 
     def parse(value: object) -> float:
         expected = f"expected a number from {least:g} to {most:g}"
@@ -79,7 +79,7 @@ def number(least: float, most: float) -> Callable[[object], float]:
 
 
 def whole(least: int, most: int) -> Callable[[object], int]:
-    """A whole number from `least` to `most`."""
+    """Make a parser of a whole number from `least` to `most`."""
     within = number(least, most)
 
     def parse(value: object) -> int:
@@ -91,7 +91,7 @@ def whole(least: int, most: int) -> Callable[[object], int]:
 
 
 def flag(value: object) -> bool:
-    """True or false, as people write it."""
+    """Parse true or false: also 1 and 0, yes and no, on and off."""
     known = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
     try:
         return known[str(value).lower()]
@@ -100,7 +100,7 @@ def flag(value: object) -> bool:
 
 
 def words(value: object) -> tuple[str, ...]:
-    """A list, or text with commas."""
+    """Parse a list of words, or a text with commas."""
     items = value.split(",") if isinstance(value, str) else value
     if not isinstance(items, Iterable) or not all(isinstance(item, str) for item in items):
         raise ValueError("expected a list, or text with commas")
@@ -108,7 +108,7 @@ def words(value: object) -> tuple[str, ...]:
 
 
 def paths(value: object) -> tuple[str, ...]:
-    """Patterns of paths; `probes` stands for PROBES."""
+    """Parse patterns of paths; the word `probes` stands for PROBES."""
     patterns: list[str] = []
     for path in words(value):
         if path == "probes":
@@ -121,12 +121,12 @@ def paths(value: object) -> tuple[str, ...]:
 
 
 def methods(value: object) -> tuple[str, ...]:
-    """HTTP methods."""
+    """Parse HTTP methods."""
     return tuple(method.upper() for method in words(value))
 
 
 def proxies(value: object) -> int | Networks:
-    """How many proxies there are, or their networks."""
+    """Parse a number of proxies, or their networks."""
     try:
         return whole(0, 16)(value)
     except ValueError:
@@ -138,7 +138,7 @@ def proxies(value: object) -> int | Networks:
 
 
 def consumer(value: object) -> str | Consumer:
-    """An attribute's name, or a function of the request."""
+    """Parse the name of an attribute of `request.state`, or a function that takes the request."""
     if isinstance(value, str) and value.isidentifier():
         return value
     if not callable(value):

@@ -212,7 +212,7 @@ EXAMPLES: dict[str, Any] = {
             "dropped": {},
             "last_received_at": "2026-11-24T14:05:09.120000Z",
         },
-        "range": {"start": None, "end": None, "period": "daily", "complete": True, "reached": None},
+        "range": {"start": None, "end": None, "period": "daily", "complete": True, "reached": None, "horizon": None},
         "precision": {
             "percentiles": 0.01,
             "unique_ips": 0.0,

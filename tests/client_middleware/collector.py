@@ -1,7 +1,8 @@
 """A service that takes batches as the real one does, and misbehaves when told: `python collector.py PORT FILE`.
 
 What it stores is one line of JSON per batch in FILE, written before the answer, each batch id once, also over restarts.
-`POST /behave` with a list of words decides about the next batches, one word each, before all is well again:
+`POST /rules` says what it accepts; see `Rules`. `POST /behave` with a list of words decides about the next batches, one
+word each, before all is well again:
 
     ok              store and answer
     503, 429, …     answer this status, store nothing; `503:2` with `Retry-After: 2`
@@ -18,11 +19,54 @@ import socket
 import sys
 import threading
 import time
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 KEY = "good"
+REQUIRED = ("created_at", "method", "endpoint", "status_code", "process_time")
+UNKNOWN = "Extra inputs are not permitted"
+
+
+@dataclass
+class Rules:
+    """What is accepted. By default that is what the first release accepts, as strictly as it does."""
+
+    fields: list[str] = field(default_factory=lambda: [*REQUIRED, "ip", "weight", "consumer", "user_agent", "path"])
+    members: list[str] = field(default_factory=lambda: ["batch_id", "client", "dropped", "logs"])
+    format: int = 1
+    """The newest that is known. If `format` is a member, unknown fields of a newer one are ignored."""
+    poison: int = 0
+    """The status that refuses a whole batch with a log of `/poison`, without a word about which it is."""
+    bytes: int = 1 << 20
+    """A longer body is refused with 413."""
+
+    def check(self, batch: dict[str, Any]) -> tuple[int, list[dict[str, Any]]]:
+        """The status of the answer to a batch, whose valid logs are left in it, and its problems."""
+        if self.poison and any("/poison" in log["endpoint"] for log in batch["logs"]):
+            return self.poison, []
+        if "format" in self.members and batch.get("format", 1) > self.format:
+            for log in batch["logs"]:
+                for name in log.keys() - self.fields:
+                    del log[name]
+        problems = [_problem(None, name, UNKNOWN) for name in batch if name not in self.members]
+        refused = len(problems)
+        for number, log in enumerate(batch["logs"]):
+            problems += [_problem(number, name, UNKNOWN) for name in log if name not in self.fields]
+            if log.get("user_agent") == "odd":
+                problems.append(_problem(number, "user_agent", "Input should be another"))
+            if log["status_code"] > 599:
+                problems.append(_problem(number, "status_code", "Input should be less than or equal to 599"))
+        if refused:
+            return 422, problems
+        wrong = {problem["index"] for problem in problems}
+        batch["logs"] = [log for number, log in enumerate(batch["logs"]) if number not in wrong]
+        return 200, problems
+
+
+def _problem(index: int | None, name: str, reason: str) -> dict[str, Any]:
+    return {"index": index, "field": name, "reason": reason}
 
 
 class Collector(ThreadingHTTPServer):
@@ -34,19 +78,20 @@ class Collector(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.lock = threading.Lock()
         self.behavior: list[str] = []
+        self.rules = Rules()
         self.file = file
         stored = file.read_text().splitlines() if file.exists() else []
         self.known = {json.loads(line)["batch_id"] for line in stored}
 
-    def store(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Store a batch once; the answer."""
+    def store(self, batch: dict[str, Any], rejected: list[dict[str, Any]]) -> dict[str, Any]:
+        """Store a batch once, with what was rejected of it; the answer."""
         with self.lock:
             duplicate = batch["batch_id"] in self.known
             if not duplicate:
                 self.known.add(batch["batch_id"])
                 with self.file.open("a") as file:
-                    file.write(json.dumps(batch) + "\n")
-        return {"accepted": 0 if duplicate else len(batch["logs"]), "rejected": [], "duplicate": duplicate}
+                    file.write(json.dumps(batch | {"rejected": rejected}) + "\n")
+        return {"accepted": 0 if duplicate else len(batch["logs"]), "rejected": rejected, "duplicate": duplicate}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -58,9 +103,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """A batch, or what to do with the next ones."""
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        length = int(self.headers["content-length"])
+        body = json.loads(self.rfile.read(length))
         if self.path == "/behave":
             self.server.behavior[:] = body
+            self.answer(200, {})
+            return
+        if self.path == "/rules":
+            self.server.rules = Rules(**body)
             self.answer(200, {})
             return
         if self.path != "/track/batch":
@@ -76,8 +126,14 @@ class Handler(BaseHTTPRequestHandler):
             self.cut()
         elif what.isdigit():
             self.answer(int(what), {"detail": "told so"}, {"Retry-After": value} if value else {})
+        elif length > self.server.rules.bytes:
+            self.answer(413, {"detail": "The body is too large"})
         else:
-            answer = self.server.store(body)
+            status, problems = self.server.rules.check(body)
+            if status != 200:
+                self.answer(status, {"detail": "The batch is not valid", "errors": problems})
+                return
+            answer = self.server.store(body, problems)
             if what == "lose":
                 self.cut()
             elif what == "half":

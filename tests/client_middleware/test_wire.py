@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -78,6 +80,32 @@ def test_a_batch_stays_below_the_limit() -> None:
         assert len(rest) < len(batch)
         batch = list(rest)
     assert sent == MAX_LOGS
+
+
+class Code(int, Enum):
+    """A status as some apps declare theirs, which does not print as a number."""
+
+    CREATED = 201
+
+
+def test_a_status_that_does_not_print_as_a_number() -> None:
+    """A status of a subclass of int is written as the number that it is."""
+    row: Row = (1_763_985_600.0, 0.0, "GET", "/", Code.CREATED, None, "", 1)
+    (line,) = Encoder().lines([row])
+    assert json.loads(line)["status_code"] == 201
+
+
+def test_the_cache_is_bounded() -> None:
+    """However many endpoints an app has, the encoder does not grow with them for ever."""
+    encoder = Encoder()
+    tracemalloc.start()
+    sizes = []
+    for times in range(1, 4):
+        for number in range(wire.MAX_KNOWN):
+            encoder.lines([(0.5, 0.0, "GET", f"/{times}/{number}", 200, None, "", 1)])
+        sizes.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert sizes[2] < 1.5 * sizes[0]
 
 
 def test_further_fields() -> None:

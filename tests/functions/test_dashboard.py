@@ -14,7 +14,7 @@ from analytics.query.ranges import NOT_A_DATE
 from analytics.store import KeyRecord, LogTable
 from analytics.web import Service
 from tests.conftest import NOON, Api, Clock, shared_client
-from tests.functions.front import operations
+from tests.functions.behind_gateway import operations
 from tests.functions.wire import EMPTY_DELIVERY, UNAUTHORIZED, batch, delivery, log, send
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ EMPTY = {
     "top_consumers": [],
     "time_series": [],
     "delivery": EMPTY_DELIVERY,
-    "range": {"start": None, "end": None, "period": "daily", "complete": True, "reached": None},
+    "range": {"start": None, "end": None, "period": "daily", "complete": True, "reached": None, "horizon": None},
     "precision": EXACT,
     "unavailable": {},
 }
@@ -175,7 +175,7 @@ def test_every_block_of_a_small_dashboard(api: Api) -> None:
             point("2025-11-24", 4, 2, ms=105.0) | {"p50": near(20), "p95": near(200), "p99": near(200)},
         ],
         "delivery": EMPTY_DELIVERY | {"accepted": 6, "last_received_at": RECEIVED},
-        "range": {"start": None, "end": None, "period": "daily", "complete": True, "reached": None},
+        "range": {"start": None, "end": None, "period": "daily", "complete": True, "reached": None, "horizon": None},
         "precision": EXACT,
         "unavailable": {},
     }
@@ -198,7 +198,9 @@ def test_a_dashboard_without_logs_is_zeros_nulls_and_empty_lists(api: Api, perio
     series = in_november.pop("time_series")
     assert (len(series), series[0], series[-1]) == (number, point(first), point(last))
     rest = {name: block for name, block in EMPTY.items() if name != "time_series"}
-    assert in_november == rest | {"range": asked | {"period": period, "complete": True, "reached": None}}
+    assert in_november == rest | {
+        "range": asked | {"period": period, "complete": True, "reached": None, "horizon": None}
+    }
 
 
 def test_a_filter_that_nothing_matches_is_an_empty_dashboard(api: Api) -> None:
@@ -393,7 +395,7 @@ def test_a_range_may_end_where_time_does(api: Api) -> None:
     query = {"start_date": "0001-01-01T00:00:00+23:59", "end_date": "9999-12-31T23:59:59.999999-23:59"}
     asked = {"start": "1970-01-01T00:00:00.000000Z", "end": "9999-12-31T23:59:59.999999Z"}
     blocks = dashboard(api, **query, period="monthly")
-    assert blocks["range"] == asked | {"period": "monthly", "complete": True, "reached": None}
+    assert blocks["range"] == asked | {"period": "monthly", "complete": True, "reached": None, "horizon": None}
     assert (blocks["time_series"][0], blocks["time_series"][-1]) == (point("1970-01"), point("2025-11"))
     assert dashboard(api, end_date="9999-12-31")["range"]["end"] == asked["end"]
 
@@ -727,7 +729,14 @@ def test_a_fold_that_takes_too_long_says_so(service: Service) -> None:
     slow = Api(replace(service, now=lambda: NOON + next(seconds) * 1_000_000))  # each look at the clock takes a second
     slow.key = api.key
     blocks = dashboard(slow)
-    assert blocks["range"] == {"start": None, "end": None, "period": "daily", "complete": False, "reached": RECEIVED}
+    assert blocks["range"] == {
+        "start": None,
+        "end": None,
+        "period": "daily",
+        "complete": False,
+        "reached": RECEIVED,
+        "horizon": None,
+    }
     assert blocks["summary"]["total_requests"] == 20
     assert blocks["delivery"]["accepted"] == 20
 

@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from typing import TYPE_CHECKING
+from urllib.request import getproxies
 
 import pytest
 
@@ -16,6 +17,7 @@ from analytics.store import LogTable
 from analytics.store.client import connect
 from analytics.times import isoformat
 from local.database.dynamodb import DatabaseServer
+from local.environment import for_database_at
 from tests.local.conftest import STACK, Local
 from tests.support.engines import STACK as SERVICE
 
@@ -100,6 +102,26 @@ def test_a_profile_cannot_send_requests_elsewhere(
     database = start("dynamodb", "--port", 0, "--template", STACK)
     shell = {"AWS_CONFIG_FILE": str(config), "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true", "AWS_ENDPOINT_URL": DEAD}
     works(start("serve", "--port", 0, "--template", STACK, "--dynamodb", database.url, **shell), http)
+
+
+@pytest.mark.parametrize(
+    ("database", "kept"),
+    [
+        ("https://dynamodb.eu-west-1.amazonaws.com", True),
+        ("https://alternator.example.com:8043", True),
+        ("http://alternator.example.com:8000", False),
+        ("https://127.0.0.1:8043", False),
+    ],
+)
+def test_only_what_is_encrypted_and_elsewhere_may_use_a_proxy(
+    database: str, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A company's proxy may be the only way to AWS; it must not read logs, and loopback needs none."""
+    with monkeypatch.context() as shell:
+        shell.setattr(os, "environ", os.environ.copy())
+        shell.setenv("https_proxy", DEAD)
+        for_database_at(database)
+        assert (os.environ.get("https_proxy") == DEAD, getproxies().get("no") == "*") == (kept, not kept)
 
 
 @pytest.mark.parametrize(

@@ -135,10 +135,14 @@ class Batch:
         """The batch that was packed. Raises ValueError for bytes that are damaged or of a format that is not known."""
         try:
             columns: dict[str, Any] = from_json(zlib.decompress(packed))
-        except zlib.error as error:
+            if columns.get("v") != FORMAT:
+                raise ValueError(f"a batch packed in format {columns.get('v')}: only {FORMAT} is known")
+            return cls._of_columns(columns)
+        except (zlib.error, LookupError, TypeError, AttributeError) as error:
             raise ValueError("not a packed batch") from error
-        if columns.get("v") != FORMAT:
-            raise ValueError(f"a batch packed in format {columns.get('v')}: only {FORMAT} is known")
+
+    @classmethod
+    def _of_columns(cls, columns: Mapping[str, Any]) -> Batch:
         get = columns.get
         return cls(
             series=list(map(SeriesKey._make, get("c", ()))),

@@ -34,13 +34,13 @@ class Percentiles(TypedDict):
 class Summary(Percentiles):
     """All requests together."""
 
-    total_requests: Count
+    total_requests: Annotated[Count | None, Field(description="null: see `range.horizon`")]
     unique_ips: Annotated[Count | None, Field(description="null: see `unavailable`")]
     avg_response_time: Milliseconds | None
     min_response_time: Milliseconds | None
     max_response_time: Milliseconds | None
-    error_rate: Annotated[float, Field(ge=0, le=100, description="percent, to two decimals; see `error_share`")]
-    error_share: ErrorShare
+    error_rate: Annotated[float | None, Field(ge=0, le=100, description="percent, to two decimals; see `error_share`")]
+    error_share: ErrorShare | None
 
 
 class EndpointStats(Percentiles):
@@ -104,8 +104,14 @@ class Covered(TypedDict):
     start: Annotated[Time | None, Field(description="null: open")]
     end: Annotated[Time | None, Field(description="excluded; null: open")]
     period: str
-    complete: Annotated[bool, Field(description="false: a deadline cut the answer short")]
+    complete: Annotated[
+        bool,
+        Field(description="false: something is missing, see `reached` and `unavailable.range`"),
+    ]
     reached: Annotated[Time | None, Field(description="where it did: what was received until then is in the answer")]
+    horizon: Annotated[
+        Time | None, Field(description="summaries from before have expired; null: none that is asked for has")
+    ]
 
 
 class Precision(TypedDict):

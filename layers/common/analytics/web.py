@@ -165,9 +165,8 @@ async def _on_api_error(_: Request, error: Exception) -> JSONResponse:
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     problems = []
     for each in cast("RequestValidationError", error).errors()[:MAX_PROBLEMS]:
-        # Without places in lists, which are those of a parameter that may come several times.
-        names = [part for part in each["loc"] if isinstance(part, str)]
-        where = [part for part in names if part not in ("query", "body", "path", "header")]
+        _, *where = each["loc"]  # the first says in which part of the request; a number, which of several values
+        where = [part for part in where if isinstance(part, str)]
         problems.append(Problem(None, ".".join(where)[:128] or None, reason(each)))
     return await _on_api_error(request, Invalid("The request is not valid", problems))
 

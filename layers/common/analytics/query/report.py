@@ -45,6 +45,7 @@ class Report:
         self._points: dict[int, RequestStats] = {}
         self._sections = {kind: section() for kind, section in SECTIONS.items()}
         self._counts: Counts = Counter()
+        self.accepted_by_day: Counter[int] = Counter()  # requests in batches, by day of receipt since 1970
         self._last_received = 0
 
     def needs_intervals(self, summary: Summary) -> bool:
@@ -80,6 +81,7 @@ class Report:
             for day in days:
                 section.add_day(summary.days[day].of(kind))
         for day, counts in summary.counts.items():
+            self.accepted_by_day[day] += counts["accepted"]
             if not self._wanted.range.misses(day * DAY * SECOND, (day + 1) * DAY * SECOND - 1):
                 self._counts.update(counts)
         self._last_received = max(self._last_received, summary.last_received)
