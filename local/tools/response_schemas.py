@@ -175,6 +175,7 @@ EXAMPLES: dict[str, Any] = {
             "min_response_time": 18.26,
             "max_response_time": 61.5,
             "error_rate": 25.0,
+            "error_share": 0.25,
             **_SPENT,
         },
         "method_usage": {"GET": 4},
@@ -185,6 +186,7 @@ EXAMPLES: dict[str, Any] = {
                 "requests": 4,
                 "avg_time": 29.07,
                 "errors_count": 1,
+                "error_share": 0.25,
                 **_SPENT,
             }
         ],
@@ -197,6 +199,7 @@ EXAMPLES: dict[str, Any] = {
                 "requests": 4,
                 "avg_time": 29.07,
                 "error_rate": 0.25,
+                "error_share": 0.25,
                 "errors_count": 1,
                 **_SPENT,
             }
@@ -217,6 +220,7 @@ EXAMPLES: dict[str, Any] = {
             "percentiles": 0.01,
             "unique_ips": 0.0,
             "top_ips_low_by_at_most": 0,
+            "methods_low_by_at_most": 0,
             "endpoints_low_by_at_most": 0,
             "consumers_low_by_at_most": 0,
             "requests_low_by_at_most": 0,

@@ -22,23 +22,18 @@ class RouteSection:
         self._totals: dict[SeriesKey, Totals] = {}
         self._latency: dict[str, Histogram | None] = {}  # by endpoint; None: not known
         self._packed: list[tuple[Wanted, Routes]] = []  # whose latency is unpacked for the endpoints that are shown
-        self._narrowed = False
         self._undercount = self._method_undercount = 0
 
-    def add(self, counter: Routes, wanted: Wanted, *, narrowed: bool) -> None:
+    def add(self, counter: Routes, wanted: Wanted, *, narrowed: bool) -> None:  # noqa: ARG002 - `wanted` says it
         """Add a counter."""
-        self._narrowed |= narrowed
-        rows = counter.rows()
-        if narrowed:
-            rows = [row for row in rows if wanted[row[0]] is not None]
-        add_totals(self._totals, ((wanted[series_id], totals) for series_id, totals in rows))  # type: ignore[misc]
+        add_totals(self._totals, ((key, totals) for number, totals in counter.rows() if (key := wanted[number])))
         if counter.is_packed:
             self._packed.append((wanted, counter))
         else:
             self._add_latency(counter, wanted)
 
     def add_day(self, day: Routes) -> None:
-        """Take note of how many requests of an endpoint may be counted as other."""
+        """Take note of how many requests of an endpoint, or of a method, may be counted as other."""
         self._undercount += day.undercount
         self._method_undercount += day.method_undercount
 
@@ -75,8 +70,8 @@ class RouteSection:
                 "status_codes": {str(status): n for status, n in sorted(statuses.items())},
             },
             precision={
+                "methods_low_by_at_most": self._method_undercount,
                 "endpoints_low_by_at_most": self._undercount,
-                "requests_low_by_at_most": self._undercount + self._method_undercount if self._narrowed else 0,
             },
             unavailable={"endpoint_stats.percentiles": NOT_BY_ENDPOINT} if unknown else {},
         )
@@ -89,5 +84,6 @@ def _row(endpoint: str, stats: RequestStats) -> EndpointStats:
         "requests": stats.requests,
         "avg_time": stats.average,
         "errors_count": stats.errors,
+        "error_share": round(stats.error_share, 6),
         **stats.percentiles(),
     }
