@@ -45,11 +45,12 @@ class Filter:
 
     def matches(self, key: SeriesKey) -> bool:
         """Whether logs of this method, endpoint and status are asked for."""
+        method, endpoint, status_code = key
         return (
-            (not self.method or key.method in self.method)
-            and (not self.endpoint or key.endpoint in self.endpoint)
-            and (not self.endpoint_contains or any(part in key.endpoint for part in self.endpoint_contains))
-            and (not self.status_code or key.status_code in self.status_code)
+            (not self.method or method in self.method)
+            and (not self.endpoint or endpoint in self.endpoint)
+            and (not self.endpoint_contains or any(part in endpoint for part in self.endpoint_contains))
+            and (not self.status_code or status_code in self.status_code)
         )
 
     def positions(self, batch: Batch) -> Sequence[int]:

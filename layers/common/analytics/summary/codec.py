@@ -26,7 +26,6 @@ from typing import Any, cast
 
 from pydantic_core import from_json, to_json
 
-from analytics.batch import SeriesKey
 from analytics.summary.aggregate import Aggregate
 from analytics.summary.counter import OTHER, SHOWN_OTHER
 from analytics.summary.counters import COUNTERS
@@ -84,7 +83,7 @@ def _loaded(head: dict[str, Any], blob: BytesIO, intervals: bytes | None) -> Sum
     if head["v"] == 2:
         head = _upgraded(head)
     summary = Summary(head["grain"])
-    summary.set_series(list(map(SeriesKey, head["cells"])))
+    summary.set_series(list(map(tuple, head["cells"])))
     for day, (total, states) in head["days"].items():
         aggregate = summary.days[int(day)]
         aggregate.total = _load_total(total, blob)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from analytics.batch import SeriesKey
+from analytics.batch import SeriesKey, is_error
 from analytics.blocks import EndpointStats
 from analytics.summary.counter import OTHER, SHOWN_OTHER
 from analytics.summary.histogram import Histogram
@@ -42,20 +42,23 @@ class RouteSection:
         latency, known = self._latency, counter.has_series_latency
         for series_id in counter.series_ids:
             key = wanted[series_id]
-            if key is None or (shown is not None and key.endpoint not in shown):
+            if key is None:
                 continue
-            so_far = latency.get(key.endpoint, 0)
-            latency[key.endpoint] = so_far + counter.histogram(series_id) if known and so_far is not None else None
+            _, endpoint, _ = key
+            if shown is None or endpoint in shown:
+                so_far = latency.get(endpoint, 0)
+                latency[endpoint] = so_far + counter.histogram(series_id) if known and so_far is not None else None
 
     def show(self, top: int) -> Shown:
         """The blocks, with at most `top` endpoints."""
         endpoints: dict[str, RequestStats] = {}
         methods, statuses = Counter[str](), Counter[int]()
         for key, (requests, duration, shortest, longest) in self._totals.items():
-            stats = RequestStats(requests, requests if key.is_error else 0, duration, shortest, longest)
-            endpoints.setdefault(key.endpoint, RequestStats()).merge(stats)
-            methods[key.method or SHOWN_OTHER] += requests
-            statuses[key.status_code] += requests
+            method, endpoint, status_code = key
+            stats = RequestStats(requests, requests if is_error(key) else 0, duration, shortest, longest)
+            endpoints.setdefault(endpoint, RequestStats()).merge(stats)
+            methods[method or SHOWN_OTHER] += requests
+            statuses[status_code] += requests
         rows = sorted(endpoints.items(), key=lambda item: (-item[1].requests, item[0]))[:top]
         for wanted, counter in self._packed:
             self._add_latency(counter, wanted, {endpoint for endpoint, _ in rows})

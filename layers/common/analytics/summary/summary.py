@@ -17,7 +17,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
-from analytics.batch import Batch, Counts, SeriesKey
+from analytics.batch import Batch, Counts, SeriesKey, is_error
 from analytics.summary.accumulator import Accumulator
 from analytics.summary.aggregate import Aggregate
 from analytics.summary.counters import COUNTED
@@ -128,7 +128,7 @@ class Summary:
     @property
     def is_error(self) -> list[bool]:
         """By series id, whether the series is of errors."""
-        return [key is not None and key.is_error for key in self.series]
+        return [key is not None and is_error(key) for key in self.series]
 
     @property
     def interval_count(self) -> int:
@@ -155,7 +155,7 @@ class Summary:
         """About how many bytes it takes when it is stored."""
         self.settle()
         aggregates = [*self.days.values(), *self.intervals.values()]
-        names = sum(len(key.endpoint) + 8 for key in self.series if key)
+        names = sum(len(endpoint) + 8 for _, endpoint, _ in filter(None, self.series))
         return names + sum(aggregate.estimated_bytes for aggregate in aggregates)
 
     # -- comparing ---------------------------------------------------------------------------------------------------
