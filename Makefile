@@ -93,4 +93,4 @@ screenshot: page  ## take the README's picture of the page
 	$(BIN)/python -m local.tools.screenshot
 
 clean:  ## remove what the chores made
-	rm -rf $(VENV) .venv-* .aws-sam dist node_modules functions/dashboard/static/vendor .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* .aws-sam dist node_modules functions/dashboard/static/vendor .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

@@ -80,7 +80,7 @@ class Caller:
             answer = self.call("POST", "/track/batch", json=body)
             if answer is not None:
                 said = answer.json()
-                if (said["accepted"], said["rejected"]) != (size, []):
+                if (said["accepted"], said["rejected"]) != (0 if said["duplicate"] else size, []):
                     self.account.wrong.append(f"POST /track/batch: {said}")
                 self.account.acknowledged.update(paths)
                 return

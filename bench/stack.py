@@ -44,9 +44,12 @@ class InstantClient:
         self.read_units = 0.0
 
     def get_item(self, **ask: Any) -> dict[str, Any]:
-        """The one key there is, whichever is asked for."""
+        """The one key there is, whichever is asked for, or an item of the logs."""
         self.calls += 1
         self.read_units += 1
+        if "timestamp" in ask["Key"]:
+            item = self.items.get(ask["Key"]["timestamp"]["S"])
+            return {} if item is None else {"Item": item}
         known = {"key_id": {"S": "1"}, "stream": {"S": STREAM}, "scope": {"S": "full"}, "created_at": {"N": "0"}}
         return {"Item": ask["Key"] | known}
 
@@ -58,6 +61,11 @@ class InstantClient:
         self.items[sort_key] = put["Item"]
         self.calls += 1
         return {}
+
+    def update_item(self, **update: Any) -> dict[str, Any]:
+        """Raise the watermark; nothing comes late here."""
+        until = update["ExpressionAttributeValues"][":until"]
+        return self.put_item(Item=update["Key"] | {"until": until})
 
     def transact_write_items(self, **_: Any) -> dict[str, Any]:
         """Take it, and forget it."""
@@ -72,7 +80,7 @@ class InstantClient:
         keys = self._keys[first : bisect_right(self._keys, high)]
         if not ask["ScanIndexForward"]:
             keys.reverse()
-        wanted = {"timestamp", "until", *ask["ProjectionExpression"].split(", ")}
+        wanted = {"timestamp", "until", "ttl", *ask["ProjectionExpression"].split(", ")}
         page, size = list[dict[str, Any]](), 0
         for sort_key in keys[: ask.get("Limit")]:
             item = self.items[sort_key]

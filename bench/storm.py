@@ -1,7 +1,7 @@
-"""A proxy on loopback before a DynamoDB, which does to requests what busy tables and networks do, by a seeded plan.
+"""A proxy on loopback in front of a DynamoDB, which makes the faults of busy tables and networks by a seeded plan.
 
 Errors have the shapes that DynamoDB documents ("Error handling with DynamoDB", "TransactWriteItems", "BatchWriteItem");
-a test holds them to what botocore understands. What none of this shows is how often any of it happens on AWS.
+a test checks that botocore understands them. How often they happen on AWS is not known here.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 MODEL = "com.amazonaws.dynamodb.v20120810"
 BATCHES = {"BatchGetItem": "UnprocessedKeys", "BatchWriteItem": "UnprocessedItems"}
-PATIENCE_S = 30.0  # that a request is held for at most, if its caller never gives up
-LATE_S = 0.8  # until what is late is done, at most: before or after the caller's second try
+PATIENCE_S = 30.0  # seconds that a request is held at most, if its caller never gives up
+LATE_S = 0.8  # seconds at most until a late request is done: before or after the caller's second try
 
 
 class Fault(StrEnum):
-    """What may become of a request."""
+    """What may happen to a request."""
 
-    throttled = "refused, for the table is busy"
-    conflict = "refused, for another transaction has the item"
+    throttled = "refused, because the table is busy"
+    conflict = "refused, because another transaction has the item"
     crashed = "500 InternalServerError"
     away = "503 of something before DynamoDB"
     silent = "held until the caller gave up, and never done"
@@ -46,25 +46,25 @@ class Fault(StrEnum):
 
 
 Answer = tuple[int, bytes]
-"""Status and body of whoever answered instead: nothing was done."""
+"""Status and body of an answer given instead of DynamoDB's; the request is not done."""
 Met = Fault | Answer | None
-"""What a request meets; None: it is done and answered."""
+"""What happens to a request; None: it is done and answered."""
 
 
 class InTurn:
-    """A plan: the next requests, of an operation if one is named, meet these; all others are done."""
+    """A plan: these happen to the next requests, of one operation if it is named; all others are done."""
 
     def __init__(self, *coming: Met, operation: str = "") -> None:
         self._coming = list(coming)
         self._operation = operation
 
     def __call__(self, operation: str) -> Met:
-        """What becomes of the next request."""
+        """What happens to the next request."""
         return self._coming.pop(0) if self._coming and self._operation in ("", operation) else None
 
 
 class Chance:
-    """A plan: each fault with its share of the requests that can meet it, the same for the same seed. Thread-safe."""
+    """A plan: each fault happens to its share of the requests, the same for the same seed. Thread-safe."""
 
     def __init__(self, shares: Mapping[Fault, float], seed: int = 1) -> None:
         self._faults: list[Fault | None] = [*shares, None]
@@ -73,7 +73,7 @@ class Chance:
         self._lock = threading.Lock()
 
     def __call__(self, operation: str) -> Fault | None:
-        """What becomes of the next request."""
+        """What happens to the next request."""
         with self._lock:
             fault = self._random.choices(self._faults, self._weights)[0]
         elsewhere = (fault is Fault.part and operation not in BATCHES) or (
@@ -83,7 +83,7 @@ class Chance:
 
 
 class Storm(ServerThread):
-    """The proxy, from entering to leaving a `with` block; `seen` counts requests by what became of them."""
+    """The proxy, which serves while a `with` block lasts; `seen` counts requests by what happened to them."""
 
     def __init__(self, upstream: str, plan: Callable[[str], Met]) -> None:
         self.plan = plan
@@ -106,13 +106,13 @@ class _Server(ThreadingHTTPServer):
     upstream: str
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller that hung up is no error here."""
+        """Ignore callers that hung up."""
         if not isinstance(sys.exception(), OSError | http.client.HTTPException):
             super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection of a caller."""
+    """One connection of a caller to the proxy."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -146,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up()
 
     def _done(self, body: bytes) -> tuple[int, bytes]:
-        """What DynamoDB answers."""
+        """Pass the request on; returns DynamoDB's answer."""
         connection = http.client.HTTPConnection(self.server.upstream, timeout=60)
         try:
             headers = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
@@ -157,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
             connection.close()
 
     def _half_done(self, operation: str, body: bytes) -> tuple[int, bytes]:
-        """The answer to the first half of a batch; DynamoDB refuses one of which it can do nothing."""
+        """Do the first half of a batch and return the rest as unprocessed; a batch of one is refused."""
         request = json.loads(body)
         entries = [
             (table, entry)
@@ -189,11 +189,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        """Say nothing: what it answers is counted."""
+        """Log nothing."""
 
 
 def _batch(request: dict[str, Any], operation: str, entries: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The same batch with these entries only."""
+    """The batch with only these entries."""
     items: dict[str, Any] = {}
     for table, entry in entries:
         if operation == "BatchGetItem":
@@ -204,7 +204,7 @@ def _batch(request: dict[str, Any], operation: str, entries: list[tuple[str, Any
 
 
 def _refusal(fault: Fault, operation: str, body: bytes) -> tuple[int, bytes]:
-    """Status and body of an error."""
+    """Status and body of the error for a fault."""
     if fault is Fault.away:
         return 503, b"<html><body><h1>503 Service Unavailable</h1></body></html>"
     if fault is Fault.crashed:

@@ -60,7 +60,9 @@ def checked(declared: Mapping[str, Any], value: str, called: str) -> str:
     if allowed and value not in allowed:
         raise TemplateError(f"{called} must be one of {', '.join(allowed)}{shown}")
     if not re.fullmatch(declared.get("AllowedPattern", ".*"), value, re.DOTALL):
-        raise TemplateError(f"{called} must match {declared['AllowedPattern']}{shown}")
+        wanted = declared.get("ConstraintDescription") or declared.get("Description") or declared["AllowedPattern"]
+        given = "this" if declared.get("NoEcho") else repr(value)
+        raise TemplateError(f"{called} cannot be {given}: {wanted}")
     size: float = len(value)
     kind, unit = "Length", " characters long"
     if declared["Type"] == "Number":

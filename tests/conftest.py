@@ -141,12 +141,12 @@ def service(dynamodb: DynamoDBClient, clock: Clock) -> Service:
 
 
 class Api:
-    """The three applications of a service as one, and a key to them."""
+    """The three applications of a service as one, and a key to them: a new one unless one is given."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, key: str = "") -> None:
         self._service = service
         self._clients: dict[Callable[[Service], FastAPI], TestClient] = {}
-        self.key = self.request("POST", "/generate_key").json()["api_key"]
+        self.key = key or self.request("POST", "/generate_key").json()["api_key"]
 
     def request(self, method: str, url: str, **options: Any) -> Any:
         """The answer of the application that has this route, without a key."""
@@ -156,16 +156,18 @@ class Api:
             self._clients[create] = TestClient(create(self._service), raise_server_exceptions=False)
         return self._clients[create].request(method, url, **options)
 
+    def ask(self, method: str, url: str, **options: Any) -> Any:
+        """The answer to a request with the key, or with the one in the headers of the options."""
+        headers = {"X-API-Key": self.key} | options.get("headers", {})
+        return self.request(method, url, **options | {"headers": headers})
+
     def get(self, url: str, **options: Any) -> Any:
         """GET with the key."""
-        return self.request("GET", url, **self._with_key(options))
+        return self.ask("GET", url, **options)
 
     def post(self, url: str, **options: Any) -> Any:
         """POST with the key."""
-        return self.request("POST", url, **self._with_key(options))
-
-    def _with_key(self, options: dict[str, Any]) -> dict[str, Any]:
-        return options | {"headers": {"X-API-Key": self.key} | options.get("headers", {})}
+        return self.ask("POST", url, **options)
 
 
 @pytest.fixture

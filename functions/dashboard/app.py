@@ -27,7 +27,7 @@ from analytics.query.filter import Filter
 from analytics.query.ranges import Period, parse_range
 from analytics.schema import TEXT_TYPES, TEXTS
 from analytics.store import KeyRecord
-from analytics.summary.fold import fold_all
+from analytics.summary.schedule import fold_all
 from analytics.times import SECOND, isoformat
 from analytics.web import Service, application, authorized, header
 
@@ -109,7 +109,7 @@ def create_app(service: Service) -> FastAPI:
     @app.get("/dashboard", tags=["insights"])
     async def dashboard(asked: Annotated[DashboardQuery, Query()], key: KeyRecord = reader) -> JSONResponse:
         """All blocks of the dashboard over a range of time."""
-        source = Source(service.logs, key.stream, service.now, service.settings.raw_retention_days)
+        source = Source(service.logs, key.stream, service.now)
         question = Question(asked.wanted(), asked.period, asked.top)
         blocks = compared(source, question) if asked.compare else answer(source, question)
         return JSONResponse(blocks, headers={"Cache-Control": "no-store"})
@@ -162,7 +162,8 @@ def page(service: Service, stream: str, wanted: Filter, limit: int, cursor: str 
     rows: list[Row] = []
     size = 0
     late = service.now() + PAGE_DEADLINE
-    for stored in service.logs.newest(stream, after.sort_key if after else None, first_receipt(wanted.range)):
+    start = first_receipt(wanted.range)
+    for stored in service.logs.newest(stream, service.now(), after.sort_key if after else None, start):
         for position in reversed(wanted.positions(stored.batch)):
             if after and stored.sort_key == after.sort_key and position >= after.position:
                 continue
@@ -229,7 +230,12 @@ def fold_on_schedule(service: Service) -> dict[str, int]:
     # that start from one snapshot (SnapStart) share Python's own random state and would use the same order every time.
     random.SystemRandom().shuffle(streams)
     done = fold_all(service.logs, streams, service.now, now + SCHEDULE_US)
-    figures = {"OldestUnfoldedAge": (done["oldest_age"], "Seconds"), "StreamsLeft": (done["left"], "Count")}
+    figures = {
+        "OldestUnfoldedAge": (done["oldest_age"], "Seconds"),
+        "StreamsLeft": (done["left"], "Count"),
+        "StreamsFailed": (done["failed"], "Count"),
+        "UnreadableItems": (done["unreadable"], "Count"),
+    }
     sys.stdout.write(emf.line({"Table": service.settings.logs_table}, figures, now))  # the template alarms on them
     return done
 

@@ -160,7 +160,8 @@ async def _read(request: Request, kind: type[_Body]) -> _Body:
     try:
         return kind.model_validate_json(body) if body else kind()
     except ValidationError as error:
-        raise RequestValidationError(error.errors(include_url=False, include_input=False)) from error
+        details = error.errors(include_url=False, include_input=False)
+        raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in details]) from error
 
 
 def _new(stream: str, scope: str, name: str | None, now: int) -> tuple[str, KeyRecord]:

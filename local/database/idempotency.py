@@ -1,4 +1,4 @@
-"""Idempotency tokens of TransactWriteItems, which DynamoDB honours and moto ignores.
+"""Idempotency tokens of TransactWriteItems, which DynamoDB honors and moto ignores.
 
 "Making multiple calls to TransactWriteItems with the same client request token has the same effect as making one single
 call", for ten minutes after the first. SDKs send a token with each call, and the same one with its retries.

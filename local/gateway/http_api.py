@@ -96,11 +96,14 @@ class Gateway:
         ]
         if response.status in (400, 408):  # what follows on this connection is unknown
             lines.append((b"connection", b"close"))
-        body = b"" if response.status < 200 or response.status in (204, 304) else response.body
-        if body or (response.status not in (204, 304) and scope["method"] != "HEAD"):
-            lines.append((b"content-length", str(len(body)).encode()))
+        body = b"" if response.status in (204, 304) else response.body
+        length = str(len(body))
+        if scope["method"] == "HEAD":  # the length of what a GET gets, where the handler tells it
+            body, length = b"", length if body else dict(response.headers).get("content-length", "")
+        if length and response.status not in (204, 304):
+            lines.append((b"content-length", length.encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": lines})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        await send({"type": "http.response.body", "body": body})
 
     def close(self) -> None:
         """Accept no more requests; running handlers are not waited for."""

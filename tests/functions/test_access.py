@@ -13,7 +13,7 @@ from analytics import api_key
 from analytics.store import KeyTable, LogTable
 from analytics.web import Service
 from tests.conftest import SETTINGS, Clock
-from tests.functions.front import Front, operations
+from tests.functions.behind_gateway import Functions, operations
 from tests.functions.wire import UNAUTHORIZED
 from tests.support.engines import STACK
 
@@ -50,10 +50,10 @@ class Credentials:
     """A credential of every kind; those that a call may use up have a stream of their own."""
 
     def __init__(self, service: Service, clock: Clock) -> None:
-        front = Front(replace(service, settings=SETTINGS))
+        functions = Functions(replace(service, settings=SETTINGS))
 
         def made(body: Any = None, **headers: str) -> str:
-            secret: str = front.call("POST", "/generate_key", headers, body).json()["api_key"]
+            secret: str = functions.call("POST", "/generate_key", headers, body).json()["api_key"]
             return secret
 
         self.keys = {kind: made() for kind in ("revoked", "expired", "erasing", "grace", "full")}
@@ -62,10 +62,10 @@ class Credentials:
         self.keys["unknown"] = api_key.generate()
         self.keys["malformed"] = api_key.hashed(self.keys["full"])  # whoever sees the table has no key by that
         self.keys["mistyped"] = self.keys["full"][:-1] + ("x" if self.keys["full"][-1] != "x" else "y")
-        assert front.call("DELETE", "/key", self.headers("revoked")).status == 200
-        assert front.call("POST", "/rotate_key", self.headers("expired"), {"grace_seconds": 1}).status == 201
-        assert front.call("POST", "/rotate_key", self.headers("grace"), {"grace_seconds": 3600}).status == 201
-        assert front.call("DELETE", "/key?data=true", self.headers("erasing")).status == 202
+        assert functions.call("DELETE", "/key", self.headers("revoked")).status == 200
+        assert functions.call("POST", "/rotate_key", self.headers("expired"), {"grace_seconds": 1}).status == 201
+        assert functions.call("POST", "/rotate_key", self.headers("grace"), {"grace_seconds": 3600}).status == 201
+        assert functions.call("DELETE", "/key?data=true", self.headers("erasing")).status == 202
         clock.advance(1)
 
     def headers(self, kind: str) -> dict[str, str]:
@@ -99,8 +99,8 @@ def test_the_matrix_has_every_route() -> None:
 def test_who_may_call_what(row: list[str], closed: Service, credentials: Credentials) -> None:
     """As the table says; every 401 of a key is the same to the byte, and a 403 names the scope."""
     method, path, *expected = row
-    front = Front(closed)
-    answers = {kind: front.right(method, path, credentials.headers(kind)) for kind in KINDS}
+    functions = Functions(closed)
+    answers = {kind: functions.ask(method, path, credentials.headers(kind)) for kind in KINDS}
     assert {kind: str(answer.status) for kind, answer in answers.items()} == dict(zip(KINDS, expected, strict=True))
     if path == "/generate_key":
         detail = "Missing or invalid sign-up token: send it as Authorization: Bearer"
@@ -121,9 +121,9 @@ def test_who_may_call_what(row: list[str], closed: Service, credentials: Credent
 def test_head_is_answered_as_get_is(row: list[str], closed: Service, credentials: Credentials) -> None:
     """To whoever asks: the same status and headers, and no body."""
     _, path, *expected = row
-    front = Front(closed)
+    functions = Functions(closed)
     for kind, status in zip(KINDS, expected, strict=True):
-        head, get = (front.right(method, path, credentials.headers(kind)) for method in ("HEAD", "GET"))
+        head, get = (functions.ask(method, path, credentials.headers(kind)) for method in ("HEAD", "GET"))
         assert (kind, str(head.status), head.response.body) == (kind, status, b"")
         assert head.headers == get.headers
 
@@ -133,17 +133,17 @@ def test_a_wrong_key_costs_the_same_whatever_is_wrong_with_it(
     method: str, path: str, closed: Service, credentials: Credentials, dynamodb: DynamoDBClient, clock: Clock
 ) -> None:
     """One read each time for what may be a key, so the time tells nobody that a key was one once; none for others."""
-    front = Front(closed)
-    assert front.right(method, path, credentials.headers("full")).status < 300
+    functions = Functions(closed)
+    assert functions.ask(method, path, credentials.headers("full")).status < 300
     kinds = ["unknown", "revoked", "expired", *(["erasing"] if "?" not in path else [])]
     for kind in (*kinds, *kinds):
         with operations(dynamodb) as made:
-            assert front.right(method, path, credentials.headers(kind)).status == 401
+            assert functions.ask(method, path, credentials.headers(kind)).status == 401
         assert (kind, made) == (kind, {"GetItem": 1})
         clock.advance(1)
     for kind in ("none", "malformed", "mistyped"):
         with operations(dynamodb) as made:
-            assert front.right(method, path, credentials.headers(kind)).status == 401
+            assert functions.ask(method, path, credentials.headers(kind)).status == 401
         assert (kind, made) == (kind, {})
 
 
@@ -152,19 +152,19 @@ def test_ten_thousand_wrong_keys_cost_little_and_change_nothing(
 ) -> None:
     """Nine in ten are seen for what they are without the table; all get the same answer, and no warning is logged."""
     caplog.set_level(logging.WARNING)
-    front = Front(closed)
+    functions = Functions(closed)
     good = credentials.headers("full")
-    assert front.right("GET", "/raw_logs", good).status == 200
+    assert functions.ask("GET", "/raw_logs", good).status == 200
     path, seen = "/raw_logs", Counter[str]()
     with operations(dynamodb) as made:
         for number in range(10_000):
             wrong = api_key.generate()
             if number % 10:
                 wrong = (wrong[:-2] + wrong[-1] + wrong[-2], wrong[:-1], wrong * 50, f"{number:064x}")[number % 4]
-            answer = front.call("GET", path, {"X-API-Key": wrong})
+            answer = functions.call("GET", path, {"X-API-Key": wrong})
             seen[f"{answer.status} {sorted(answer.headers.items())} {answer.response.body!r}"] += 1
         assert made["GetItem"] <= 1_050  # by chance the last two characters are the same
-        assert front.right("GET", path, good).status == 200
+        assert functions.ask("GET", path, good).status == 200
     assert len(seen) == 1
     assert set(made) == {"GetItem", "Query"}
     assert caplog.records == []
@@ -183,10 +183,10 @@ def test_no_key_comes_into_any_log_line(
     shown: list[str] = []
     statuses = set()
     for service in (closed, replace(closed, logs=nowhere[1]), replace(closed, keys=nowhere[0])):
-        front = Front(service)
+        functions = Functions(service)
         for method, path, *_ in ROWS:
             for kind in KINDS:
-                answer = front.right(method, path, credentials.headers(kind))
+                answer = functions.ask(method, path, credentials.headers(kind))
                 statuses.add(answer.status)
                 if path in ("/generate_key", "/rotate_key") and answer.status == 201:
                     shown.append(answer.json()["api_key"])

@@ -44,7 +44,7 @@ EMPTY = {
     "top_consumers": [],
     "time_series": [],
     "delivery": EMPTY_DELIVERY,
-    "range": {"start": None, "end": None, "period": "daily", "complete": True, "reached": None},
+    "range": {"start": None, "end": None, "period": "daily", "complete": True, "reached": None, "horizon": None},
     "precision": EXACT,
     "unavailable": {},
 }
@@ -162,7 +162,7 @@ def test_every_block_of_a_small_dashboard(api: Api) -> None:
             point("2025-11-24", 4, 2, ms=105.0) | {"p50": near(20), "p95": near(200), "p99": near(200)},
         ],
         "delivery": EMPTY_DELIVERY | {"accepted": 6, "last_received_at": RECEIVED},
-        "range": {"start": None, "end": None, "period": "daily", "complete": True, "reached": None},
+        "range": {"start": None, "end": None, "period": "daily", "complete": True, "reached": None, "horizon": None},
         "precision": EXACT,
         "unavailable": {},
     }
@@ -174,7 +174,9 @@ def test_a_dashboard_without_logs_is_zeros_nulls_and_empty_lists(api: Api, perio
     asked = {"start": "2025-11-01T00:00:00.000000Z", "end": "2025-11-25T00:00:00.000000Z"}
     assert dashboard(api, period=period) == EMPTY | {"range": EMPTY["range"] | {"period": period}}  # type: ignore[operator]
     in_november = dashboard(api, period=period, start_date="2025-11-01", end_date="2025-11-24")
-    assert in_november == EMPTY | {"range": asked | {"period": period, "complete": True, "reached": None}}
+    assert in_november == EMPTY | {
+        "range": asked | {"period": period, "complete": True, "reached": None, "horizon": None}
+    }
 
 
 def test_a_filter_that_nothing_matches_is_an_empty_dashboard(api: Api) -> None:
@@ -309,7 +311,9 @@ def test_a_range_may_end_where_time_does(api: Api) -> None:
     """The answer is of the years 1970 to 9999; a series that would fill them all is refused as too long."""
     query = {"start_date": "0001-01-01T00:00:00+23:59", "end_date": "9999-12-31T23:59:59.999999-23:59"}
     asked = {"start": "1970-01-01T00:00:00.000000Z", "end": "9999-12-31T23:59:59.999999Z"}
-    assert dashboard(api, **query) == EMPTY | {"range": asked | {"period": "daily", "complete": True, "reached": None}}
+    assert dashboard(api, **query) == EMPTY | {
+        "range": asked | {"period": "daily", "complete": True, "reached": None, "horizon": None}
+    }
     assert dashboard(api, end_date="9999-12-31")["range"]["end"] == asked["end"]
     send(api, log())
     for period in PERIODS:
@@ -343,13 +347,13 @@ def test_a_clock_that_is_ahead_over_midnight_is_found(api: Api, clock: Clock) ->
 
 def test_delivery_is_about_the_days_of_receipt_in_the_range(api: Api, clock: Clock) -> None:
     """What became of logs received on other days is not told."""
-    api.post("/track/batch", json=batch(log(), log(ip="x"), batch_id="b1", dropped={"timeout": 2}))
+    api.post("/track/batch", json=batch(log(), log(method=""), batch_id="b1", dropped={"timeout": 2}))
     clock.advance(86_400)
     api.post("/track/batch", json=batch(log(), batch_id="b2", dropped={"timeout": 5}))
     one = {"accepted": 1, "last_received_at": "2025-11-25T12:00:00.000000Z"}
     assert dashboard(api, start_date="2025-11-25")["delivery"] == EMPTY_DELIVERY | one | {"dropped": {"timeout": 5}}
     first = dashboard(api, end_date="2025-11-24")["delivery"]
-    assert first == EMPTY_DELIVERY | one | {"dropped": {"timeout": 2}, "rejected": {"invalid_ip": 1}}
+    assert first == EMPTY_DELIVERY | one | {"dropped": {"timeout": 2}, "rejected": {"invalid_method": 1}}
     assert delivery(api)["dropped"] == {"timeout": 7}
 
 
@@ -586,7 +590,14 @@ def test_a_fold_that_takes_too_long_says_so(service: Service) -> None:
     slow = Api(replace(service, now=lambda: NOON + next(seconds) * 1_000_000))  # each look at the clock takes a second
     slow.key = api.key
     blocks = dashboard(slow)
-    assert blocks["range"] == {"start": None, "end": None, "period": "daily", "complete": False, "reached": RECEIVED}
+    assert blocks["range"] == {
+        "start": None,
+        "end": None,
+        "period": "daily",
+        "complete": False,
+        "reached": RECEIVED,
+        "horizon": None,
+    }
     assert blocks["summary"]["total_requests"] == 20
     assert blocks["delivery"]["accepted"] == 20
 

@@ -306,6 +306,26 @@ def test_a_rotation_that_makes_no_sense_is_refused(api: Api, body: dict[str, Any
     assert listed["expires_at"] is None
 
 
+def test_a_refusal_says_in_words_what_is_wanted(api: Api) -> None:
+    """Of an id, a name, a text in a query: a sentence, and no regular expression."""
+    key_id = "Input should be the id of a key: 16 letters and digits"
+    printable = "Input should be text without control characters, such as line breaks"
+    answers = [
+        (api.post("/rotate_key", json={"key_id": "x"}), "key_id", key_id),
+        (delete(api, "?key_id=" + "-" * 16), "key_id", key_id),
+        (delete(api, "?key_id="), "key_id", key_id),
+        (api.post("/generate_key", json={"name": "a\tb"}), "name", printable),
+        (api.post("/generate_key", json={"name": "\x7f"}), "name", printable),
+        (api.get("/raw_logs?consumer=a%0ab"), "consumer", printable),
+        (api.get("/dashboard?path=%00"), "path", printable),
+    ]
+    for answer, field, reason in answers:
+        assert (answer.status_code, answer.json()["errors"]) == (
+            422,
+            [{"index": None, "field": field, "reason": reason}],
+        )
+
+
 @pytest.mark.parametrize("query", ["?date=true", "?data=perhaps", "?key_id=x", "?data=true&key_id=" + "0" * 16])
 def test_a_revocation_that_is_not_understood_is_none(api: Api, query: str) -> None:
     """A mistyped `data` would take away the key that can still erase."""

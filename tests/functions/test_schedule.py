@@ -11,7 +11,7 @@ import pytest
 
 from analytics.batch import Batch
 from analytics.schema import Log
-from analytics.summary.fold import fold_all
+from analytics.summary.schedule import fold_all
 from analytics.times import SECOND
 from analytics.web import Service
 from functions.dashboard.app import fold_on_schedule
@@ -32,10 +32,13 @@ def told(printed: str) -> dict[str, object]:
     return found
 
 
+FINE = {"failed": 0, "unreadable": 0}
+
+
 @pytest.mark.usefixtures("api")
 def test_a_run_that_folds_all_says_that_nothing_is_left(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     """As one line in CloudWatch's embedded metric format, by the table that the alarm names."""
-    assert fold_on_schedule(service) == {"folded": 1, "left": 0, "oldest_age": 0}
+    assert fold_on_schedule(service) == {"folded": 1, "left": 0, "oldest_age": 0, **FINE}
     assert told(capsys.readouterr().out) == {
         "_aws": {
             "Timestamp": NOON // 1000,
@@ -46,6 +49,8 @@ def test_a_run_that_folds_all_says_that_nothing_is_left(service: Service, capsys
                     "Metrics": [
                         {"Name": "OldestUnfoldedAge", "Unit": "Seconds"},
                         {"Name": "StreamsLeft", "Unit": "Count"},
+                        {"Name": "StreamsFailed", "Unit": "Count"},
+                        {"Name": "UnreadableItems", "Unit": "Count"},
                     ],
                 }
             ],
@@ -53,12 +58,14 @@ def test_a_run_that_folds_all_says_that_nothing_is_left(service: Service, capsys
         "Table": SETTINGS.logs_table,
         "OldestUnfoldedAge": 0,
         "StreamsLeft": 0,
+        "StreamsFailed": 0,
+        "UnreadableItems": 0,
     }
 
 
 def oldest_unfolded(service: Service, stream: str) -> int:
     """When the oldest log of a stream that no rollup holds was received, in microseconds."""
-    newest = service.logs.newest_rollup(stream)
+    newest, _ = service.logs.newest_rollup(stream, NOON)
     return min(stored.received for stored in service.logs.since(stream, newest.until if newest else ""))
 
 
@@ -77,11 +84,11 @@ def test_a_run_that_is_cut_short_says_how_old_the_rest_is(
     done = fold_on_schedule(hasty)
     left = [oldest_unfolded(service, stream) for stream in streams]
     assert len(left) == 3
-    assert len({service.logs.newest_rollup(stream) is None for stream in streams}) == 2  # one was begun
-    assert done == {"folded": 0, "left": 3, "oldest_age": (NOON + SECOND // 2 - min(left)) // SECOND}
+    assert len({service.logs.newest_rollup(stream, NOON)[0] is None for stream in streams}) == 2  # one was begun
+    assert done == {"folded": 0, "left": 3, "oldest_age": (NOON + SECOND // 2 - min(left)) // SECOND, **FINE}
     line = told(capsys.readouterr().out)
     assert (line["OldestUnfoldedAge"], line["StreamsLeft"]) == (done["oldest_age"], 3)
-    assert fold_on_schedule(service) == {"folded": 3, "left": 0, "oldest_age": 0}
+    assert fold_on_schedule(service) == {"folded": 3, "left": 0, "oldest_age": 0, **FINE}
     assert [api.get("/dashboard").json()["summary"]["total_requests"] for api in apis] == [40] * 3
 
 
@@ -93,8 +100,8 @@ def test_a_stream_is_folded_once_a_day_however_often_a_run_looks(service: Servic
     for _ in range(48):
         service.logs.append(stream, Batch.of(cast("list[Log]", strategies.many_logs(1))), service.now())
         clock.advance(3600)
-        assert fold_on_schedule(service) == {"folded": 1, "left": 0, "oldest_age": 0}
-        newest = service.logs.newest_rollup(stream)
+        assert fold_on_schedule(service) == {"folded": 1, "left": 0, "oldest_age": 0, **FINE}
+        newest, _ = service.logs.newest_rollup(stream, NOON)
         assert newest
         ends.append(newest.until)
     assert len(set(ends)) == 3
@@ -131,4 +138,4 @@ def test_the_oldest_of_all_streams_counts_in_whatever_turn(service: Service) -> 
         service.logs.append(stream, Batch.of(cast("list[Log]", strategies.many_logs(1))), NOON - days * 24 * HOUR)
     for turns in permutations(streams):
         done = fold_all(service.logs, turns, lambda: NOON, NOON - 1)
-        assert done == {"folded": 0, "left": 3, "oldest_age": 3 * 86_400}
+        assert done == {"folded": 0, "left": 3, "oldest_age": 3 * 86_400, **FINE}

@@ -7,15 +7,17 @@ import os
 import socket
 import time
 from typing import TYPE_CHECKING
+from urllib.request import getproxies
 
 import pytest
 
 from analytics.batch import Batch
-from analytics.schema import parse_log
 from analytics.store import LogTable
 from analytics.store.client import connect
 from analytics.times import isoformat
+from analytics.wire import WIRE
 from local.database.dynamodb import DatabaseServer
+from local.environment import for_database_at
 from tests.local.conftest import STACK, Local
 from tests.support.engines import STACK as SERVICE
 
@@ -103,6 +105,26 @@ def test_a_profile_cannot_send_requests_elsewhere(
 
 
 @pytest.mark.parametrize(
+    ("database", "kept"),
+    [
+        ("https://dynamodb.eu-west-1.amazonaws.com", True),
+        ("https://alternator.example.com:8043", True),
+        ("http://alternator.example.com:8000", False),
+        ("https://127.0.0.1:8043", False),
+    ],
+)
+def test_only_what_is_encrypted_and_elsewhere_may_use_a_proxy(
+    database: str, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A company's proxy may be the only way to AWS; it must not read logs, and loopback needs none."""
+    with monkeypatch.context() as shell:
+        shell.setattr(os, "environ", os.environ.copy())
+        shell.setenv("https_proxy", DEAD)
+        for_database_at(database)
+        assert (os.environ.get("https_proxy") == DEAD, getproxies().get("no") == "*") == (kept, not kept)
+
+
+@pytest.mark.parametrize(
     ("shell", "message"),
     [
         ({"RAW_RETENTION_DAYS": "0"}, "RAW_RETENTION_DAYS in the environment must be at least 1, not '0'"),
@@ -158,7 +180,7 @@ def test_logs_of_a_closed_laptop_are_folded_before_they_go(
     now, day = time.time_ns() // 1000, 86_400_000_000
     old = now - 100 * day
     log = {"created_at": isoformat(old), "method": "GET", "endpoint": "/", "ip": "192.0.2.1", "status_code": 200}
-    batch = Batch.of([parse_log(json.dumps(log | {"process_time": 1.0}).encode())] * 17)
+    batch = Batch.of(WIRE.log(json.dumps(log | {"process_time": 1.0}).encode()).logs * 17)
     with DatabaseServer(folder=data) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", server.url)
         client = connect()

@@ -114,3 +114,14 @@ def test_parameters_are_those_of_the_template(start: Callable[..., Local], http:
     running = start("serve", "--port", 0, *options, GREETING="moin")
     answer = http.post(f"{running.url}/echo/x", headers={"origin": origin})
     assert (answer.json()["greeting"], answer.headers["access-control-allow-origin"]) == ("ahoy", origin)
+
+
+def test_head_is_answered_like_get(start: Callable[..., Local], http: httpx.Client) -> None:
+    """Over HTTP, from the page as from the API: the same status and headers, no body, and the connection goes on."""
+    running = start("serve", "--port", 0)
+    for path in ("/", "/docs", "/health", "/dashboard", "/keys", "/nowhere"):
+        got, head = http.get(f"{running.url}{path}"), http.head(f"{running.url}{path}")
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        if path != "/nowhere" and "content-encoding" not in got.headers:
+            assert head.headers["content-length"] == got.headers["content-length"]
+        assert head.headers["content-type"] == got.headers["content-type"]

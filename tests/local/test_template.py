@@ -52,6 +52,9 @@ def test_deployed_stack_serves_the_contract() -> None:
     """The repository's template routes every path of the contract to the function that answers it."""
     template = read(ROOT / "template.yaml")
     routes = {route.key: route.function for route in template.routes}
+    assert {key.replace("HEAD ", "GET "): function for key, function in routes.items() if key.startswith("HEAD")} == {
+        key: function for key, function in routes.items() if key.startswith("GET")
+    }
     assert {key: function for key, function in routes.items() if not key.startswith("HEAD")} == {
         "POST /track": "IngestFunction",
         "POST /track/batch": "IngestFunction",
@@ -80,6 +83,7 @@ def test_deployed_stack_serves_the_contract() -> None:
             "RAW_RETENTION_DAYS": "90",
             "SUMMARY_RETENTION_DAYS": "400",
             "DAILY_QUOTA": "0",
+            "BASE_PATH": "",
             "AWS_ENDPOINT_URL_DYNAMODB": "",
             "PYDANTIC_DISABLE_PLUGINS": "__all__",
         }
@@ -146,6 +150,7 @@ def test_parameters_are_set_by_name_or_by_their_variable() -> None:
         ({"RawRetentionDays": "3651"}, {}, "the parameter RawRetentionDays must be at most 3650, not '3651'"),
         ({"LogLevel": "DEBUG"}, {}, "the parameter LogLevel must be one of INFO, WARN, ERROR, not 'DEBUG'"),
         ({}, {"RAW_RETENTION_DAYS": "0"}, "RAW_RETENTION_DAYS in the environment must be at least 1, not '0'"),
+        ({}, {"BASE_PATH": "/app/"}, r"BASE_PATH in the environment cannot be '/app/': has no slash at its ends"),
         ({}, {"DAILY_QUOTA": "many"}, "DAILY_QUOTA in the environment must be a number, not 'many'"),
         ({"FoldSchedule": "cron(0 3 * * ? *)"}, {}, r"understands schedules such as rate\(1 hour\), not cron"),
     ],

@@ -21,7 +21,7 @@ import analytics
 from analytics import api_key
 from analytics.web import Service
 from tests.conftest import SETTINGS, Api, Clock
-from tests.functions.front import Front
+from tests.functions.behind_gateway import Functions
 from tests.functions.test_access import WITH_KEY, Credentials
 from tests.functions.wire import UNAUTHORIZED, batch, log, send
 
@@ -49,11 +49,11 @@ def test_unknown_revoked_and_expired_are_one_way_through_the_code(
     method: str, path: str, service: Service, clock: Clock, dynamodb: DynamoDBClient
 ) -> None:
     """The same calls of the table, word for word but for the hash asked for, and the same answer to the byte."""
-    credentials, front = Credentials(service, clock), Front(service)
+    credentials, functions = Credentials(service, clock), Functions(service)
     seen = set()
     for kind in ("unknown", "revoked", "expired", "unknown", "revoked", "expired"):
         with recorded(dynamodb) as made:
-            answer = front.right(method, path, credentials.headers(kind))
+            answer = functions.ask(method, path, credentials.headers(kind))
         hashed = api_key.hashed(credentials.keys[kind])
         assert sum(said.count(hashed) for _, said in made) == 1
         calls = tuple((name, said.replace(hashed, "#")) for name, said in made)
@@ -65,7 +65,7 @@ def test_unknown_revoked_and_expired_are_one_way_through_the_code(
 
 def test_what_cannot_be_a_key_is_not_looked_for(service: Service, clock: Clock, dynamodb: DynamoDBClient) -> None:
     """Hashes and names of items, as whoever has seen the table might send them, and near misses: no call at all."""
-    credentials, front = Credentials(service, clock), Front(service)
+    credentials, functions = Credentials(service, clock), Functions(service)
     good = credentials.keys["full"]
     names = [item["key_hash"]["S"] for item in dynamodb.scan(TableName=SETTINGS.keys_table)["Items"]]
     assert any(name.startswith("stream#") for name in names)
@@ -86,7 +86,7 @@ def test_what_cannot_be_a_key_is_not_looked_for(service: Service, clock: Clock, 
     with recorded(dynamodb) as made:
         for method, path in WITH_KEY:
             for text in odd:
-                answer = front.right(method, path, {"X-API-Key": text})
+                answer = functions.ask(method, path, {"X-API-Key": text})
                 assert (text, answer.status, answer.json()) == (text, 401, UNAUTHORIZED)
     assert made == []
 
@@ -108,14 +108,14 @@ def remembered() -> Iterator[list[int]]:
 
 def test_wrong_keys_take_no_memory(service: Service, clock: Clock) -> None:
     """Four hundred that may be some, unknown and with a daily quota to count: nothing is left of them."""
-    front = Front(replace(service, settings=replace(SETTINGS, daily_quota=10)))
+    functions = Functions(replace(service, settings=replace(SETTINGS, daily_quota=10)))
     lines = [("GET", "/dashboard"), ("POST", "/track"), ("POST", "/generate_key")]
     for method, path in lines:
-        front.right(method, path, {"X-API-Key": api_key.generate()})
+        functions.ask(method, path, {"X-API-Key": api_key.generate()})
     with remembered() as kept:
         for number in range(400):
             method, path = lines[number % 3]
-            assert front.right(method, path, {"X-API-Key": api_key.generate()}).status == 401
+            assert functions.ask(method, path, {"X-API-Key": api_key.generate()}).status == 401
     assert kept[0] < 16 * 1024
 
 
@@ -140,7 +140,7 @@ def test_a_caller_reads_and_writes_their_own_partition_only(
         assert api.get(f"/raw_logs?cursor={theirs}").status_code == 200
         assert api.request("DELETE", "/key?data=true", headers={"X-API-Key": api.key}).status_code == 202
     logs = [(name, said) for name, said in made if SETTINGS.logs_table in said]
-    assert {name for name, _ in logs} == {"Query", "PutItem", "TransactWriteItems", "BatchWriteItem"}
+    assert {name for name, _ in logs} == {"GetItem", "Query", "PutItem", "TransactWriteItems", "BatchWriteItem"}
     assert all(stream.stream in said for _, said in logs)
     assert "Scan" not in {name for name, _ in made}
     assert len(stranger.get("/raw_logs?limit=1000").json()) == 600

@@ -17,7 +17,7 @@ from analytics import api_key
 from analytics.store import KeyTable, LogTable
 from analytics.web import Service
 from tests.conftest import Clock
-from tests.functions.front import Front as Functions
+from tests.functions.behind_gateway import Functions
 from tests.functions.test_access import KINDS, ROWS, Credentials
 from tests.functions.wire import batch, log
 from tests.support.raw_http import RunningServer
@@ -49,7 +49,7 @@ def test_nothing_that_was_sent_is_logged(
         functions = Functions(broken)
         for method, path, *_ in ROWS:
             for kind in KINDS:
-                functions.right(method, path, credentials.headers(kind))
+                functions.ask(method, path, credentials.headers(kind))
             for text in LINES:
                 sent = {
                     "User-Agent": text,

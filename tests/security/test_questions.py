@@ -14,7 +14,7 @@ from analytics.schema import MAX_PROBLEMS
 from analytics.times import isoformat
 from analytics.web import Service
 from tests.conftest import NOON, Api, Clock
-from tests.functions.front import operations
+from tests.functions.behind_gateway import operations
 from tests.functions.wire import log, send
 from tests.support.raw_http import RunningServer
 

@@ -39,7 +39,7 @@ WRITING_S = 3.0
 KILL_EVERY_S = 0.2
 SPEED = 86_400  # seconds of theirs in one of ours
 GRACE_S = 1.0  # of ours: no write may take longer
-ALLOWED_LATENESS_US = round(GRACE_S * SPEED * 1e6)  # of theirs
+SETTLED_US = round(GRACE_S * SPEED * 1e6)  # of theirs
 LONG_TAIL = 2  # logs
 LATE_S = 30  # after which a run hangs
 STREAM = "live"
@@ -73,7 +73,9 @@ class RecordingTable(LogTable):
 
     events: EventLog
 
-    def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int, *, final: bool = False) -> bool:
+    def keep_rollup(
+        self, stream: str, rollup: Rollup, expected: Rollup | None, now: int, *, final: bool = False
+    ) -> bool:
         """Store it, and record whether the condition held."""
         kept = super().keep_rollup(stream, rollup, expected, now, final=final)
         self.events.write("kept" if kept else "refused")
@@ -93,7 +95,7 @@ class CrashTest:
 
     def run(self) -> None:
         """Run all processes; the event log `summary` holds the clock, the acknowledged logs, and the exit codes."""
-        analytics.summary.fold.ALLOWED_LATENESS_US = ALLOWED_LATENESS_US
+        analytics.summary.fold.SETTLED_US = SETTLED_US
         writers = [self.start(self.write, number) for number in range(WRITERS)]
         readers = [self.start(self.read, number) for number in range(READERS - 1)]
         end = time.monotonic() + WRITING_S

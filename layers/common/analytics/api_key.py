@@ -1,6 +1,6 @@
 """The form of an API key: `aak_`, 27 random characters, 6 characters of checksum.
 
-People and secret scanners recognise a key by its prefix. 27 characters of an alphabet of 62 are 160 random bits. The
+People and secret scanners know a key by its prefix. 27 characters of an alphabet of 62 are 160 random bits. The
 checksum finds a mistyped key without reading a table. The table holds the key's SHA-256: a fast hash is safe here,
 because nobody can guess 160 random bits.
 (The form follows GitHub's tokens: "Behind GitHub's new authentication token formats", github.blog, 2021.)

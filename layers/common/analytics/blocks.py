@@ -32,12 +32,12 @@ class Percentiles(TypedDict):
 class Summary(Percentiles):
     """All requests together."""
 
-    total_requests: Count
+    total_requests: Annotated[Count | None, Field(description="null: see `range.horizon`")]
     unique_ips: Annotated[Count | None, Field(description="null: see `unavailable`")]
     avg_response_time: Milliseconds | None
     min_response_time: Milliseconds | None
     max_response_time: Milliseconds | None
-    error_rate: Annotated[float, Field(ge=0, le=100, description="percent")]
+    error_rate: Annotated[float | None, Field(ge=0, le=100, description="percent")]
 
 
 class EndpointStats(Percentiles):
@@ -87,6 +87,19 @@ class Delivery(TypedDict):
     skewed: Annotated[
         Count, Field(description="from a clock more than five minutes ahead: taken to be of the time of receipt")
     ]
+    local_times: Annotated[
+        Count,
+        Field(
+            description="with a time off by whole quarter hours and without an offset, by `/track`: local, so taken "
+            "to be of the time of receipt"
+        ),
+    ]
+    trimmed: Annotated[
+        Counts, Field(description="stored, but with a field that was odd: repaired or left out; by field")
+    ]
+    unknown_fields: Annotated[
+        Counts, Field(description="fields of a newer format that were ignored, by name; beyond 32 names `(other)`")
+    ]
     dropped: Annotated[Counts, Field(description="lost by clients before they were sent, by reason")]
     last_received_at: Time | None
 
@@ -97,8 +110,14 @@ class Covered(TypedDict):
     start: Annotated[Time | None, Field(description="null: open")]
     end: Annotated[Time | None, Field(description="excluded; null: open")]
     period: str
-    complete: Annotated[bool, Field(description="false: a deadline cut the answer short")]
+    complete: Annotated[
+        bool,
+        Field(description="false: something is missing, see `reached` and `unavailable.range`"),
+    ]
     reached: Annotated[Time | None, Field(description="where it did: what was received until then is in the answer")]
+    horizon: Annotated[
+        Time | None, Field(description="summaries from before have expired; null: none that is asked for has")
+    ]
 
 
 class Precision(TypedDict):

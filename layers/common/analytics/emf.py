@@ -1,6 +1,6 @@
 """CloudWatch's embedded metric format: a line of output that becomes metrics, without a call or a permission.
 
-Write the line to standard output. `logging` would wrap it in JSON on Lambda, and CloudWatch would not recognise it.
+Write the line to standard output. `logging` would wrap it in JSON on Lambda, and CloudWatch would not find it.
 Specification: "CloudWatch embedded metric format", AWS documentation, 2026.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 SECOND = 1_000_000  # microseconds
+MINUTE = 60  # seconds
 HOUR = 3_600  # seconds
 DAY = 86_400  # seconds
 

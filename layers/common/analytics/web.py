@@ -152,7 +152,7 @@ async def _on_api_error(_: Request, error: Exception) -> JSONResponse:
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     problems = []
     for each in cast("RequestValidationError", error).errors()[:MAX_PROBLEMS]:
-        where = [str(part) for part in each["loc"] if part not in ("query", "body", "path", "header")]
+        _, *where = map(str, each["loc"])  # the first says in which part of the request
         problems.append(Problem(None, ".".join(where)[:128] or None, reason(each)))
     return await _on_api_error(request, Invalid("The request is not valid", problems))
 

@@ -14,7 +14,7 @@ from botocore.stub import Stubber
 
 from analytics.errors import Conflict, Unauthorized, Unavailable
 from analytics.store import KeyRecord, KeyTable
-from analytics.store.keys import MAX_KEYS
+from analytics.store.keys import MAX_KEYS, MAX_ROTATED
 from tests.conftest import NOON
 from tests.support.engines import Engine
 
@@ -167,6 +167,21 @@ def test_keys_that_have_expired_make_room(engine: Engine) -> None:
     engine.keys.add(RECORD, now=NOON + 1)
     assert {record.key_id for record in engine.keys.of(RECORD.stream)} == {f"{0:016}", RECORD.key_id}
     assert engine.client.scan(TableName=engine.keys_table)["Count"] == 3
+
+
+def test_a_hundred_expired_keys_make_room_at_once(engine: Engine) -> None:
+    """They are more than one transaction can take away, with the change of the stream's item."""
+    old = [replace(RECORD, key_hash=f"{n:064x}", key_id=f"{n:016}", created_at=NOON + n) for n in range(MAX_KEYS)]
+    new = [replace(each, key_hash=f"f{each.key_hash[1:]}", key_id=f"f{each.key_id[1:]}") for each in old]
+    for record in old:
+        engine.keys.add(record)
+    for before, after in zip(old, new, strict=True):
+        engine.keys.rotate(before, after, NOON + 1, before, NOON)
+    assert len(engine.keys.of(RECORD.stream)) == MAX_ROTATED
+    engine.keys.rotate(new[0], RECORD, NOON + 2, new[0], NOON + 1)
+    assert {record.key_id for record in engine.keys.of(RECORD.stream)} == {RECORD.key_id, *(n.key_id for n in new)}
+    with pytest.raises(Conflict, match="100 keys"):
+        engine.keys.add(replace(RECORD, key_hash="ee" * 32, key_id="Key0000000000002"), now=NOON + 1)
 
 
 def test_an_expired_key_is_read_anew_each_time(engine: Engine) -> None:

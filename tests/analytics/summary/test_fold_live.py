@@ -23,10 +23,10 @@ from analytics.store.client import connect
 from analytics.summary.summary import Summary
 from local.database.dynamodb import DatabaseServer
 from tests.support.crash_test import (
-    ALLOWED_LATENESS_US,
     GRACE_S,
     LATE_S,
     READERS,
+    SETTLED_US,
     STREAM,
     WRITERS,
     WRITING_S,
@@ -74,9 +74,6 @@ def test_processes_that_write_read_and_die_count_everything_once(
     ((began, base, written, ends),) = event_logs.pop("summary")
     clock = FastClock(began, base)
     lines = [line for events in event_logs.values() for line in events]
-    slowest = max(line[1] for line in lines if line[0] == "took")
-    if slowest > GRACE_S * 0.9:
-        pytest.skip(f"this machine took {slowest:.1f} s for a write, which the grace of {GRACE_S} s does not allow")
 
     answers = {name: [line for line in events if line[0] == "answer"] for name, events in event_logs.items()}
     given = [(name, *answer) for name in answers for answer in answers[name]]
@@ -93,7 +90,7 @@ def test_processes_that_write_read_and_die_count_everything_once(
     assert happened["kept",] > WRITING_S < len(given)  # every day was stored, and some more than once
     assert cut_off > 2  # readers were killed in the middle of an answer
 
-    monkeypatch.setattr(analytics.summary.fold, "ALLOWED_LATENESS_US", ALLOWED_LATENESS_US)
+    monkeypatch.setattr(analytics.summary.fold, "SETTLED_US", SETTLED_US)
     plain = Summary()
     for stored in served.logs.since(STREAM):
         plain.fold(stored.batch, stored.received)

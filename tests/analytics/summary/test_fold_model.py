@@ -1,8 +1,9 @@
 """Folds are right under every schedule of writers and readers: a model check, and a check of the check.
 
 Each schedule runs some writers, which send batches and send them again when they got no answer, and some readers, which
-fold, over midnight, any of whom may stall for long or end at any call. During the run every answer must count all logs
-whose write had ended when it began, none twice and none that were never sent; at rest it must be a plain fold of all.
+fold, over midnight. Any of them may stall for any time or end at any call, and each has a clock of its own that is off
+by hours and steps both ways. During the run every answer must count all logs whose write had ended when it began, none
+twice and none that were never sent; at rest it must be a plain fold of all.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import pytest
 import analytics.summary.fold
 from analytics.batch import Batch
 from analytics.schema import Log
-from analytics.summary.rollup import Rollup
 from analytics.summary.routes import Routes
 from analytics.summary.summary import Summary
 from tests.conftest import partly_long
@@ -76,11 +76,8 @@ class Schedule:
             least = _logs(self.written)
             patience = self.simulator.random.choice([10**9, 10**9, 3])
             steps = count()
-            try:
-                summary, complete = read(self.table, self.simulator.now, partial(_is_over, steps, patience))
-            except KeyError as missing:
-                self.outcome.wrong.append(f"intervals that are not there: {missing}")
-                continue
+            now, long_tail = self.simulator.clock(), self.simulator.random.choice([1, 2, 2, 6])
+            summary, complete = read(self.table, now, partial(_is_over, steps, patience), long_tail)
             self.outcome.answers += 1
             self.outcome.cut_short += not complete
             if not (least if complete else 0) <= total(summary) <= _logs(self.begun):
@@ -111,15 +108,12 @@ def run(seed: int, **broken: Any) -> Outcome:
     """One schedule; `broken` takes a rule out of the simulator."""
     schedule = Schedule(seed, **broken)
     simulator, outcome = schedule.simulator, schedule.outcome
-    grace, analytics.summary.fold.ALLOWED_LATENESS_US = analytics.summary.fold.ALLOWED_LATENESS_US, simulator.grace_us
-    try:
-        simulator.run([*(partial(schedule.write, name) for name in "abcd"), *[schedule.read] * 4])
-        simulator.killable.clear()
-        schedule.rest()
-        schedule.rest()
-    finally:
-        analytics.summary.fold.ALLOWED_LATENESS_US = grace
+    simulator.run([*(partial(schedule.write, name) for name in "abcd"), *[schedule.read] * 4])
+    simulator.killable.clear()
+    schedule.rest()
+    schedule.rest()
     schedule.check_the_table()
+    outcome.wrong += [f"intervals that are not there: {missing}" for missing in simulator.missing]
     outcome.rollups = sum(key.startswith("R#") for key in simulator.items)
     outcome.killed = simulator.killed
     return outcome
@@ -177,9 +171,39 @@ def test_no_schedule_gives_a_wrong_answer(seed: int) -> None:
     assert sum(outcome.cut_short for outcome in outcomes) > BLOCK / 10  # and answers were cut short
 
 
-def test_without_the_grace_the_check_fails() -> None:
-    """If readers stored what is still being written, logs would be missing."""
-    assert any(run(seed, grace_us=SECOND // 2).wrong for seed in range(300))
+def test_without_raising_the_watermark_the_check_fails() -> None:
+    """If a fold did not say up to where it stores, a writer could not know that it came late."""
+    assert any(run(seed, raises=False).wrong for seed in range(300))
+
+
+def test_without_looking_again_the_check_fails() -> None:
+    """If a writer did not look at the watermark after its write, a batch behind it would be missing for ever."""
+    assert any(run(seed, looks_again=False).wrong for seed in range(300))
+
+
+def test_without_looking_again_the_check_fails_with_one_clock_too() -> None:
+    """Also where all clocks agree, for a writer may stall for long."""
+    assert any(run(seed, looks_again=False, same_clock=True).wrong for seed in range(300))
+
+
+def test_without_raising_it_before_the_tail_is_read_the_check_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a fold read the tail first, a batch that came in between would be in nobody's hands."""
+
+    opened = analytics.summary.fold.Fold._opened
+
+    def read_first(self: Any, newest: Any, watermark: Any, settled: str, first: str) -> Any:
+        batches = list(self._table.since(self._stream, newest.until if newest else ""))
+        builder, seal, _ = opened(self, newest, watermark, settled, first)
+        return builder, seal, iter(batches)
+
+    monkeypatch.setattr(analytics.summary.fold.Fold, "_opened", read_first)
+    assert any(run(seed).wrong for seed in range(300))
+
+
+def test_without_correcting_what_came_late_the_check_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If nobody counted the rollup of a late batch anew, the batch would not be in it."""
+    monkeypatch.setattr(analytics.summary.fold.Fold, "_correct", lambda *_: None)
+    assert any(run(seed).wrong for seed in range(300))
 
 
 def test_without_marks_the_check_fails() -> None:
@@ -196,8 +220,8 @@ def test_without_stopping_at_the_first_refusal_the_check_fails(monkeypatch: pyte
     """If a reader that was overtaken went on to store, logs would be counted twice or not at all."""
 
     def keep_on(self: Any, builder: Any, until: str, *, final: bool = False) -> None:
-        rollup, expected = Rollup(builder.start, until, builder.packed()), builder.stored and builder.stored.until
-        if not self._table.keep_rollup(self._stream, rollup, expected, self._now, final=final):
+        rollup = builder.rollup(until)
+        if not self._table.keep_rollup(self._stream, rollup, builder.stored, self._now, final=final):
             self._table.simulator.items[f"R#{builder.start}"] = replace(rollup, intervals=rollup.packed.intervals)
 
     monkeypatch.setattr(analytics.summary.fold.Fold, "_keep", keep_on)

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import pytest
 
@@ -17,7 +18,7 @@ from analytics.summary.addresses import MAX_ADDRESSES
 from analytics.summary.counter import SHOWN_OTHER
 from analytics.summary.fold import Fold
 from analytics.summary.limits import MAX_ENDPOINTS
-from analytics.summary.rollup import Rollup, StoredBatch
+from analytics.summary.rollup import Rollup, StoredBatch, Watermark
 from analytics.times import isoformat
 from tests.conftest import NOON, partly_long
 
@@ -29,19 +30,30 @@ HOUR_US = 3_600_000_000
 class Shelf:
     """A table that makes up its batches, and keeps rollups."""
 
-    def __init__(self, batches: Iterator[Batch]) -> None:
+    def __init__(self, batches: Callable[[], Iterator[Batch]]) -> None:
         self.batches = batches
         self.kept: list[Rollup] = []
 
-    def since(self, stream: str, start: int | str | None = None) -> Iterator[StoredBatch]:
+    def since(self, stream: str, start: str = "", until: str | None = None) -> Iterator[StoredBatch]:
         """Each batch a millisecond after the one before."""
-        for number, batch in enumerate(self.batches):
+        for number, batch in enumerate(self.batches()):
             yield StoredBatch(f"L#{isoformat(NOON + number * 1_000)}#{number}", batch)
 
-    def newest_rollup(self, stream: str) -> Rollup | None:
+    def newest_rollup(self, stream: str, now: int) -> tuple[Rollup | None, Watermark]:
         """None yet."""
+        return None, Watermark()
 
-    def rollups(self, stream: str, first: str, before: str) -> Iterator[Rollup]:
+    def rollups_around(self, stream: str, received: str) -> tuple[Rollup | None, Rollup | None]:
+        """None."""
+        return None, None
+
+    def raise_watermark(self, stream: str, until: str) -> None:
+        """Nobody asks for it."""
+
+    def settle_late(self, stream: str, sort_keys: Iterable[str]) -> None:
+        """Nothing is late."""
+
+    def rollups(self, stream: str, first: str, before: str, now: int) -> Iterator[Rollup]:
         """Those that were kept."""
         yield from self.kept
 
@@ -49,7 +61,9 @@ class Shelf:
         """They are in the rollup."""
         return rollup.packed.intervals or b""
 
-    def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int, *, final: bool) -> bool:
+    def keep_rollup(
+        self, stream: str, rollup: Rollup, expected: Rollup | None, now: int, *, final: bool = False
+    ) -> bool:
         """Always."""
         self.kept.append(rollup)
         return True
@@ -60,7 +74,7 @@ def flood(logs: int) -> Iterator[Batch]:
     for first in range(0, logs, 1_000):
         numbers = range(first, first + 1_000)
         cells: list[SeriesKey] = [
-            SeriesKey(f"M{n % METHODS}", f"/{'long' * 20}/{n % 100_000}", 200 + n // METHODS % STATUSES)
+            SeriesKey((f"M{n % METHODS}", f"/{'long' * 20}/{n % 100_000}", 200 + n // METHODS % STATUSES))
             for n in numbers
         ]
         places = range(1_000)
@@ -79,7 +93,7 @@ def flood(logs: int) -> Iterator[Batch]:
 @pytest.mark.parametrize("logs", partly_long([100_000, 1_000_000]))
 def test_a_flood_fits_into_an_item_and_is_counted(logs: int) -> None:
     """A day's rollup takes it all in; totals, statuses and time series are exact, the rest is in (other)."""
-    shelf = Shelf(flood(logs))
+    shelf = Shelf(partial(flood, logs))
     fold = Fold(shelf, "stream", NOON + HOUR_US, lambda: False)
     assert len(list(fold.summaries("9999"))) > 0
     (kept,) = shelf.kept

@@ -8,8 +8,10 @@ so, or the question is refused. An answer never has a wrong number.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, cast
 
 from analytics.blocks import Dashboard
@@ -19,14 +21,14 @@ from analytics.query.ranges import LAST_US, Period, Range
 from analytics.query.report import Report
 from analytics.schema import MAX_AHEAD_US
 from analytics.store import LogTable
-from analytics.summary.fold import Fold
+from analytics.summary.fold import Fold, Gap
 from analytics.summary.summary import Summary
-from analytics.times import DAY, HOUR, SECOND, isoformat
+from analytics.times import DAY, HOUR, MINUTE, SECOND, isoformat, microseconds
 
-MOST_RAW = 500_000  # requests in logs that are counted anew for one answer: about a second of work
+MAX_RAW = 500_000  # requests in logs that are counted anew for one answer: about a second of work
 FOLD_US = 20 * SECOND  # of folding before an answer says how far it got; the gateway gives up after 30 s
 RAW_US = 6 * SECOND  # of counting raw logs before that is given up
-MINUTES = "Minutes are counted from raw logs, which are too many or expired: these are hours"
+MINUTES = "Minutes are counted from raw logs: these are hours"
 
 _DAY_US = DAY * SECOND
 _HOUR_US = HOUR * SECOND
@@ -43,12 +45,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where answers come from: a stream of a table, with raw logs back to `raw_days` ago. The clock is of µs."""
+    """Where answers come from: a stream of a table. The clock gives microseconds since 1970."""
 
     table: LogTable
     stream: str
     clock: Callable[[], int]
-    raw_days: int
 
 
 def answer(source: Source, question: Question) -> Dashboard:
@@ -82,8 +83,19 @@ def _change(before: float | None, after: float | None) -> float | None:
 
 
 def _answers(source: Source, questions: list[Question]) -> list[Dashboard]:
-    """The answers to questions about one stream, from one way over it."""
+    """The answers to questions about one stream, from one pass over it."""
     now = source.clock()
+    fold, reports = _folded(source, questions, now)
+    covered = [_within(question, _horizon(_gaps(fold, question))) for question in questions]
+    if covered != questions:
+        # A second pass, which leaves out what is known in part only: logs from before the horizon that came later.
+        _, reports = _folded(source, covered, now)
+    answers = zip(questions, covered, reports, strict=True)
+    return [_answer(source, within, report, fold, _gaps(fold, asked), now) for asked, within, report in answers]
+
+
+def _folded(source: Source, questions: list[Question], now: int) -> tuple[Fold, list[Report]]:
+    """One pass over a stream, and a report for each question on what rollups can tell."""
     late = now + FOLD_US
     fold = Fold(source.table, source.stream, now, lambda: source.clock() > late)
     reports = [_report(question) for question in questions]
@@ -91,52 +103,105 @@ def _answers(source: Source, questions: list[Question]) -> list[Dashboard]:
     for summary in fold.summaries(first, lambda summary: any(report.needs_intervals(summary) for report in reports)):
         for report in reports:
             report.add(summary)
-    return [_answer(source, question, report, fold, now) for question, report in zip(questions, reports, strict=True)]
+    return fold, reports
 
 
 def _report(question: Question) -> Report:
-    """A report on what rollups can tell."""
     period = Period.hourly if question.period is Period.minutely else question.period
     wanted = replace(question.wanted, range=_whole_hours(question.wanted.range))
     return Report(wanted, period, question.top)
 
 
-def _answer(source: Source, question: Question, report: Report, fold: Fold, now: int) -> Dashboard:
-    covered, period = _whole_hours(question.wanted.range), question.period
-    counted = None
-    if _needs_raw(question, now) and report.accepted <= MOST_RAW and _is_kept(source, question.wanted.range, now):
-        counted = _from_raw(source, question, now + FOLD_US + RAW_US)
+def _gaps(fold: Fold, question: Question) -> list[Gap]:
+    """The stretches of receipts that a question is about and that no summary counts."""
+    first = _first_day(question.wanted.range)
+    return [gap for gap in fold.gaps if gap.until > first]
+
+
+def _horizon(gaps: list[Gap]) -> int | None:
+    """The whole hour from which on summaries have not expired; None: none that is asked for has."""
+    until = max((gap.until for gap in gaps if gap.expired), default=None)
+    if until is None:
+        return None
+    at = microseconds(datetime.fromisoformat(until.partition("#")[0]))
+    return -(-at // _HOUR_US) * _HOUR_US
+
+
+def _within(question: Question, horizon: int | None) -> Question:
+    """The question about what lies within the horizon; the question itself where all or nothing of it does."""
+    asked = question.wanted.range
+    if (
+        horizon is None
+        or (asked.end is not None and asked.end <= horizon)
+        or (asked.start is not None and asked.start >= horizon)
+    ):
+        return question
+    return replace(question, wanted=replace(question.wanted, range=Range(horizon, asked.end)))
+
+
+def _answer(source: Source, question: Question, report: Report, fold: Fold, gaps: list[Gap], now: int) -> Dashboard:
+    wanted, period = question.wanted, question.period
+    covered, counted, missing = _whole_hours(wanted.range), None, ""
+    if _needs_raw(question, now):
+        counted, missing = _from_raw(source, question, report, now + FOLD_US + RAW_US)
     if counted is None:
-        for name in question.wanted.not_summarized:
-            reason = "Input should be left out, or the range shorter: there are too many raw logs to count"
+        for name in wanted.not_summarized:
+            reason = f"Input should be left out, or the range another one. {missing}"
             raise Invalid(f"The {name} filter is not available for this range", [Problem(None, name, reason)])
     blocks = (counted or report).blocks()
+    unavailable = blocks["unavailable"]
     if counted is not None:
-        covered = question.wanted.range
-    elif period is Period.minutely:
-        period, blocks["unavailable"]["time_series"] = Period.hourly, MINUTES
+        covered = wanted.range
+    else:
+        unavailable |= {name: f"{reason}. {missing}" for name, reason in unavailable.items() if missing}
+        if period is Period.minutely:
+            period, unavailable["time_series"] = Period.hourly, f"{MINUTES}. {missing}"
+    horizon = _horizon(gaps)
+    if horizon is not None:
+        unavailable["range"] = f"Summaries of what was received before {isoformat(horizon)} have expired"
+        if covered.end is not None and covered.end <= horizon:
+            blocks |= {"summary": dict.fromkeys(blocks["summary"]), "time_series": []}
+    elif gaps:
+        days = ", ".join(sorted({gap.until[:10] for gap in gaps}))
+        unavailable["range"] = f"A stored summary of what was received by {days} cannot be read: numbers may be too low"
     blocks["range"] = {
         "start": None if covered.start is None else isoformat(covered.start),
         "end": None if covered.end is None else isoformat(covered.end),
         "period": period,
-        "complete": counted is not None or fold.complete,
+        "complete": (counted is not None or fold.complete) and not gaps,
         "reached": None if counted is not None else fold.reached,
+        "horizon": None if horizon is None else isoformat(horizon),
     }
     return cast("Dashboard", blocks)
 
 
-def _from_raw(source: Source, question: Question, last: int) -> Report | None:
-    """The report on just the logs that are wanted; None when there was not enough time for all of them until `last`."""
+def _from_raw(source: Source, question: Question, known: Report, last: int) -> tuple[Report | None, str]:
+    """The report on just the logs that are wanted; None, and why, when they cannot all be counted until `last`.
+
+    Raw logs are all there when on each day as many were received as the summaries say (`known`).
+    """
+    if known.accepted > MAX_RAW:
+        return None, f"There are more than {MAX_RAW:,} raw logs to count"
+    first = first_receipt(question.wanted.range)
+    expected = {day: n for day, n in known.accepted_by_day.items() if n and (first is None or day >= first // _DAY_US)}
     report = Report(question.wanted, question.period, question.top, filtered=True)
-    summary = Summary(60 if question.period is Period.minutely else HOUR)
-    late = min(source.clock() + RAW_US, last)
-    for stored in source.table.since(source.stream, first_receipt(question.wanted.range)):
+    summary = Summary(MINUTE if question.period is Period.minutely else HOUR)
+    found = Counter[int]()
+    now = source.clock()
+    late = min(now + RAW_US, last)
+    for stored in source.table.kept(source.stream, first, now):
         if source.clock() > late:
-            return None
+            return None, "There is not enough time to count the raw logs"
+        day = stored.received // _DAY_US
+        if day not in found and any(found[before] < n for before, n in expected.items() if before < day):
+            break
+        found[day] += stored.batch.counts["accepted"]
         summary.receive(stored.batch.counts, stored.received)
         summary.add(question.wanted.apply(stored.batch))
+    if any(found[day] < n for day, n in expected.items()):
+        return None, "Some of the raw logs have expired"
     report.add(summary)
-    return report
+    return report, ""
 
 
 def _needs_raw(question: Question, now: int) -> bool:
@@ -150,15 +215,6 @@ def _needs_raw(question: Question, now: int) -> bool:
         or bool(wanted.not_summarized)
         or any(edge is not None and edge % _HOUR_US for edge in edges)
     )
-
-
-def _is_kept(source: Source, asked: Range, now: int) -> bool:
-    """Whether all raw logs of the range are still there."""
-    first, kept_from = first_receipt(asked), now - source.raw_days * _DAY_US
-    if first is not None:
-        return first >= kept_from
-    oldest = source.table.oldest_rollup(source.stream)
-    return oldest is None or oldest.start >= isoformat(kept_from)[:10]
 
 
 def first_receipt(asked: Range) -> int | None:

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from typing import Any, cast
@@ -36,6 +37,10 @@ from analytics.summary.summary import Summary, Totals
 
 FORMAT = 3
 READABLE = (2, 3)
+
+
+class NewerFormat(ValueError):
+    """The summary is in a format that a later build stores."""
 
 
 def dump(summary: Summary) -> PackedSummary:
@@ -66,15 +71,20 @@ def dump(summary: Summary) -> PackedSummary:
 def load(packed: PackedSummary) -> Summary:
     """The summary that was dumped, or what its days alone tell.
 
-    Raises ValueError for bytes that are damaged or of a format that is not known.
+    Raises NewerFormat for a format that is not known, and ValueError for bytes that are damaged.
     """
     head, blob = _decompress(packed.days)
     if head.get("v") not in READABLE:
-        raise ValueError(f"a summary in format {head.get('v')}: only {' and '.join(map(str, READABLE))} are known")
+        raise NewerFormat(f"a summary in format {head.get('v')}: only {' and '.join(map(str, READABLE))} are known")
+    with _whole():
+        return _loaded(head, blob, packed.intervals)
+
+
+def _loaded(head: dict[str, Any], blob: BytesIO, intervals: bytes | None) -> Summary:
     if head["v"] == 2:
         head = _upgraded(head)
     summary = Summary(head["grain"])
-    summary.set_series(list(map(SeriesKey._make, head["cells"])))
+    summary.set_series(list(map(SeriesKey, head["cells"])))
     for day, (total, states) in head["days"].items():
         aggregate = summary.days[int(day)]
         aggregate.total = _load_total(total, blob)
@@ -84,20 +94,30 @@ def load(packed: PackedSummary) -> Summary:
         summary.counts[int(day)] = Counter(counts)
     summary.last_received = head["last"]
     summary.has_intervals = False
-    if packed.intervals is not None:
-        load_intervals(summary, packed.intervals)
+    if intervals is not None:
+        load_intervals(summary, intervals)
     return summary
 
 
 def load_intervals(summary: Summary, packed: bytes) -> None:
     """Fill the intervals of a summary of which the days were loaded. Raises ValueError as `load` does."""
     intervals, blob = _decompress(packed)
-    for start, states in intervals.items():
-        day = summary.days[int(start) // summary.intervals_a_day]
-        if isinstance(states, list):
-            states = _upgraded_states(states)
-        _load_counters(summary.intervals[int(start)], states, blob, day)
+    with _whole():
+        for start, states in intervals.items():
+            day = summary.days[int(start) // summary.intervals_a_day]
+            if isinstance(states, list):
+                states = _upgraded_states(states)
+            _load_counters(summary.intervals[int(start)], states, blob, day)
     summary.has_intervals = True
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Raise ValueError where a part of what is read is missing or of another kind."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError("a damaged summary") from error
 
 
 def _load_counters(aggregate: Aggregate, states: Mapping[str, Any], blob: BytesIO, day: Aggregate | None) -> None:

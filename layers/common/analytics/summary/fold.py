@@ -1,156 +1,82 @@
 """Fold on read: a dashboard costs what is new, not what is there.
 
 Batches lie in the table by time of receipt. A *rollup* is the stored summary of a stretch of receipts. The stretch
-starts with a UTC day, or where the rollup before it had to end, and goes up to the watermark `until`. The invariant:
+starts with a UTC day, or where the rollup before it had to end, and goes up to its `until`. The invariant:
 
-    Every rollup before the newest is final. Every batch received before the watermark of the newest is in a rollup.
+    Every rollup before the newest is final. Every batch received before the `until` of the newest is in a rollup.
 
-So everything is the rollups and the *tail*: the batches from the newest watermark on. Whoever asks reads the tail and
-adds it up. When the tail is long, the reader stores the newest rollup anew with the tail in it, on condition that its
-watermark is still the one that was read. There is no lock, and any reader may die at any time. docs/architecture.md
-says why that is right.
+So everything is the rollups and the *tail*: the batches from the newest `until` on. Whoever asks reads the tail and
+adds it up. When the tail is long, the reader stores the newest rollup anew with the tail in it, on condition that the
+rollup is still the one that was read. There is no lock, and any reader may die at any time.
+
+No clock has to be right for that. A fold stores nothing from beyond the stream's *watermark*, which it raises before it
+reads the tail. A writer reads the watermark after it wrote: if that is not beyond the batch, a fold that raises it
+later finds the batch; if it is, the writer notes the batch as *late*, and the next reader counts the rollup that should
+hold it anew, from the raw batches. docs/architecture.md says why that is right.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import replace
+from datetime import datetime
+from itertools import chain
+from typing import NamedTuple, Protocol
 
 from analytics.errors import Unavailable
 from analytics.summary import codec
-from analytics.summary.limits import limit
-from analytics.summary.rollup import PackedSummary, Rollup, StoredBatch
+from analytics.summary.rollup import EXPIRED, NO_ROLLUP, PackedSummary, Rollup, StoredBatch, Watermark
+from analytics.summary.rollup_builder import RollupBuilder
 from analytics.summary.summary import Summary
-from analytics.times import isoformat
+from analytics.times import isoformat, microseconds
 
 logger = logging.getLogger("analytics")
 
-ALLOWED_LATENESS_US = 60 * 1_000_000  # batches younger than this are not stored in a rollup: their write may go on
+SETTLED_US = 60 * 1_000_000  # younger batches are not stored in rollups yet: few writes take longer, so few are late
 LONG_TAIL = 200  # A tail is stored when it has max(LONG_TAIL, bytes of the rollup / BYTES_A_LOG) logs: storing
 BYTES_A_LOG = 10  # 100 KB costs as much as reading 10,000 logs again.
-HEAVY = 250_000  # estimated bytes: a summary over it is limited, and its rollup ends there if it is of several days
-DUE_US = 20 * 3_600 * 1_000_000  # a rollup whose watermark is within this, less than a day, is not folded on schedule
-LOOK_US = 3 * 1_000_000  # of looking how old the logs are that a run leaves to the next
-_LARGEST = 390_000  # bytes of a rollup; DynamoDB takes 400 KB, keys and names included
-_STEP = 50_000  # logs between two looks at how heavy the summary has become,
-_STEP_OF_MANY = 2_000  # and where they are of more hours than
-_MANY_INTERVALS = 100
-
+_TRIES = 5  # to correct a rollup that other readers correct as well
 
 NeedsIntervals = Callable[[Summary], bool]
 
 
+class Gap(NamedTuple):
+    """A stretch of receipts of which the summary is gone; times of sort keys, or None where it began."""
+
+    start: str | None
+    until: str
+    expired: bool  # False: it is there and cannot be read
+
+
 class Table(Protocol):
-    """What a fold needs of the table of logs; see `store.LogTable`, and the model check in the tests."""
+    """What a fold needs of the table of logs; see `store.LogTable`, and the simulator in the tests."""
 
-    def since(self, stream: str, start: int | str | None = None) -> Iterator[StoredBatch]: ...
+    def since(self, stream: str, start: str = "", until: str | None = None) -> Iterator[StoredBatch]: ...
 
-    def newest_rollup(self, stream: str) -> Rollup | None: ...
+    def newest_rollup(self, stream: str, now: int) -> tuple[Rollup | None, Watermark]: ...
 
-    def rollups(self, stream: str, first: str, before: str) -> Iterator[Rollup]: ...
+    def rollups_around(self, stream: str, received: str) -> tuple[Rollup | None, Rollup | None]: ...
+
+    def rollups(self, stream: str, first: str, before: str, now: int) -> Iterator[Rollup]: ...
 
     def intervals(self, stream: str, rollup: Rollup) -> bytes: ...
 
-    def keep_rollup(self, stream: str, rollup: Rollup, expected: str | None, now: int, *, final: bool) -> bool: ...
+    def keep_rollup(
+        self, stream: str, rollup: Rollup, expected: Rollup | None, now: int, *, final: bool = False
+    ) -> bool: ...
 
+    def raise_watermark(self, stream: str, until: str) -> None: ...
 
-@dataclass(slots=True)
-class _RollupBuilder:
-    """The rollup that is being filled. `stored` is what there is of it in the table."""
-
-    start: str  # the time in a sort key; "" before there is any rollup
-    stored: Rollup | None = None
-    summary: Summary = field(default_factory=Summary)
-    unsaved: int = 0  # logs that are not stored in the rollup
-    is_full: bool = False
-    _limit: int = HEAVY
-    _unweighed: int = 0
-
-    @property
-    def day(self) -> str:
-        """The UTC day of receipt, which a rollup never goes beyond."""
-        return self.start[:10]
-
-    def add(self, stored: StoredBatch) -> None:
-        """Add a batch, and limit the summary before it grows past what an item holds."""
-        self.summary.fold(stored.batch, stored.received)
-        self.unsaved += max(len(stored.batch), 1)
-        self._unweighed += len(stored.batch)
-        if self._unweighed >= (_STEP_OF_MANY if self.summary.interval_count > _MANY_INTERVALS else _STEP):
-            self._unweighed = 0
-            self.weigh()
-
-    def weigh(self) -> None:
-        """Limit the summary if it is heavy. If it stays heavy because it is of many days, the rollup is full."""
-        if self.summary.estimated_bytes > self._limit:
-            limit(self.summary)
-            left = self.summary.estimated_bytes
-            self.is_full = left > HEAVY and len(self.summary.days) > 2
-            self._limit = max(HEAVY, 2 * left)  # so that the work of limiting is in proportion to what was added
-
-    def packed(self) -> PackedSummary:
-        """The summary as bytes, limited as often as it takes to fit into an item."""
-        scale = 1.0
-        limit(self.summary)
-        packed = codec.dump(self.summary)
-        while packed.size > _LARGEST:
-            scale /= 2
-            limit(self.summary, scale)
-            packed = codec.dump(self.summary)
-        return packed
-
-
-def fold_all(table: Table, streams: Iterable[str], clock: Callable[[], int], until: int) -> dict[str, int]:
-    """Store the tails of the streams that are due, one after the other, until the clock (in µs) is past `until`.
-
-    Returns how many streams need nothing more for now (`folded`), how many are left for the next run (`left`), and the
-    age in seconds of the oldest log of those (`oldest_age`, 0 where none is left). The caller mixes the streams, so
-    that runs that end early do not leave out the same ones.
-    """
-    done = left = 0
-    received = now = clock()
-    for stream in streams:
-        if clock() <= until and _fold(table, stream, clock, until):
-            done += 1
-            continue
-        left += 1
-        if clock() <= until + LOOK_US:  # past that, StreamsLeft has to tell
-            received = min(received, _oldest_unfolded(table, stream, now))
-    return {"folded": done, "left": left, "oldest_age": (now - received) // 1_000_000}
-
-
-def _fold(table: Table, stream: str, clock: Callable[[], int], until: int) -> bool:
-    """Store the tail of one stream if it is due. False if something is left that should have been stored."""
-    fold = Fold(table, stream, clock(), lambda: clock() > until, long_tail=1)
-    try:
-        newest = table.newest_rollup(stream)
-        if newest and newest.until > isoformat(clock() - DUE_US):
-            return True
-        for _ in fold.summaries("9999", lambda _: False):  # without the older rollups, which are not needed here
-            pass
-    except Unavailable as busy:
-        logger.warning("A stream was not folded: %s", busy.__cause__)
-        return False
-    return fold.complete and not fold.is_busy
-
-
-def _oldest_unfolded(table: Table, stream: str, now: int) -> int:
-    """When the first log that no rollup holds was received; `now` where there is none, or the table does not say."""
-    try:
-        newest = table.newest_rollup(stream)
-        tail = table.since(stream, newest.until if newest else "")
-        return next((stored.received for stored in tail), now)
-    except Unavailable:
-        return now
+    def settle_late(self, stream: str, sort_keys: Iterable[str]) -> None: ...
 
 
 class Fold:
     """One reader's pass over a stream, as of `now` (microseconds since 1970).
 
     `is_late` is asked now and then and says when to stop. A tail of `long_tail` logs is stored; None stores it where
-    that costs least. After `summaries` has ended, `complete` says whether all was read, and if not, `reached` how far.
+    that costs least. After `summaries` has ended, `complete` says whether all was read, and if not, `reached` how far;
+    `gaps` are the stretches of receipts that the summaries do not count.
     """
 
     def __init__(
@@ -165,53 +91,212 @@ class Fold:
         self.complete = True
         self.is_busy = False  # whether the table was too busy to store what was folded
         self.reached: str | None = None  # time of receipt
+        self.gaps: list[Gap] = []
+        self.unreadable = 0  # stored items that cannot be read
+        self._aside: list[Summary] = []  # counted anew in place of rollups that cannot be read
 
     def summaries(self, first: str = "", needs_intervals: NeedsIntervals = lambda _: True) -> Iterator[Summary]:
-        """Summaries that together count all logs received from the UTC day `first` on ("": all).
+        """Summaries that together count all logs received from the UTC day `first` on ("": all), but for `gaps`.
 
         Those that do not need their intervals may come without them.
         """
-        newest = self._table.newest_rollup(self._stream)
-        builder = _RollupBuilder(newest.start, newest, codec.load(newest.packed)) if newest else _RollupBuilder("")
-        sealed, tail = isoformat(self._now - ALLOWED_LATENESS_US), Summary()
-        for stored in self._table.since(self._stream, newest.until if newest else ""):
+        newest, watermark = self._table.newest_rollup(self._stream, self._now)
+        if watermark.late:
+            self._correct(watermark.late)
+            newest, watermark = self._table.newest_rollup(self._stream, self._now)
+        tail, waiting, settled = Summary(), 0, isoformat(self._now - SETTLED_US)
+        is_ahead = watermark.until > isoformat(self._now)  # a clock was: receipts go on from there
+        builder, seal, batches = self._opened(newest, watermark, settled, first)
+        for stored in batches:
             at = stored.sort_key.removeprefix("L#")
             if self._is_late():
-                self.complete, self.reached, sealed = False, at[:27], min(at, sealed)
+                self.complete, self.reached, seal = False, at[:27], min(at, seal)
                 break
-            if at >= sealed:
+            self.unreadable += stored.batch.counts["unreadable"]
+            if at >= seal:
                 tail.fold(stored.batch, stored.received)
+                waiting += len(stored.batch) if is_ahead or at < settled else 0
                 continue
-            self._load_intervals(builder)
+            builder = self._with_intervals(builder)
             if at[:10] != builder.day or builder.is_full:
-                if builder.unsaved:
-                    self._keep(builder, until=at, final=True)
                 if builder.start and builder.day >= first:
                     yield builder.summary
-                builder = _RollupBuilder(at[:10] if at[:10] != builder.day else at)
+                builder = self._following(builder, at)
             builder.add(stored)
-        if builder.unsaved >= self._worth_a_write(builder.stored) or (builder.unsaved and not self.complete):
-            self._keep(builder, until=sealed)
+        self._finish(builder, seal, waiting, _after(watermark.until) if is_ahead else settled)
         if builder.day >= first:
-            if needs_intervals(builder.summary):
-                self._load_intervals(builder)
-            yield builder.summary
+            yield (self._with_intervals(builder) if needs_intervals(builder.summary) else builder).summary
         yield tail
+        yield from self._aside
         if newest:
             yield from self._before(newest, first, needs_intervals)
 
-    def _before(self, newest: Rollup, first: str, needs_intervals: NeedsIntervals) -> Iterator[Summary]:
-        """The summaries of the rollups that are final."""
-        for rollup in self._table.rollups(self._stream, first, newest.start):
-            summary = codec.load(rollup.packed)
-            if needs_intervals(summary):
-                codec.load_intervals(summary, self._table.intervals(self._stream, rollup))
-            yield summary
+    def _opened(
+        self, newest: Rollup | None, watermark: Watermark, settled: str, first: str
+    ) -> tuple[RollupBuilder, str, Iterator[StoredBatch]]:
+        """The rollup to go on with, up to where it may be stored, and the tail, which is read after that is agreed on.
 
-    def _load_intervals(self, builder: _RollupBuilder) -> None:
-        if builder.stored and not builder.summary.has_intervals:
-            codec.load_intervals(builder.summary, self._table.intervals(self._stream, builder.stored))
-            builder.weigh()
+        The watermark is raised where nothing of the tail is below it and some of the tail is settled.
+        """
+        start = newest.until if newest else ""
+        batches = self._table.since(self._stream, start)
+        head = next(batches, None)
+        begins = head.sort_key.removeprefix("L#") if head else "~"
+        # The watermark is raised over batches. Where there are none below it, they and their rollups have expired.
+        has_expired = newest is None and watermark.until != "" and begins >= watermark.until
+        if has_expired:
+            self._note_gap(None, watermark.until, first)
+        builder = self._begun(newest, EXPIRED if has_expired else NO_ROLLUP)
+        is_to_raise = begins < settled and (begins >= watermark.until or self._long_tail is not None)
+        if is_to_raise and watermark.until < settled and self._raise_watermark(settled):
+            return builder, settled, self._table.since(self._stream, start)
+        return builder, watermark.until, chain([head] if head else [], batches)
+
+    def _following(self, builder: RollupBuilder, at: str) -> RollupBuilder:
+        """Store a rollup that ends before `at`, and begin the one that begins there."""
+        previous = builder.start if builder.stored or builder.unsaved else builder.previous
+        if builder.unsaved:
+            self._keep(builder, until=at, final=True)
+        return RollupBuilder(at[:10] if at[:10] != builder.day else at, previous)
+
+    def _finish(self, builder: RollupBuilder, seal: str, waiting: int, settled: str) -> None:
+        """Store the newest rollup if that is worth it, or let the next reader do it if `waiting` logs make it so."""
+        worth = self._worth_a_write(builder.stored)
+        if builder.unsaved >= worth or (builder.unsaved and not self.complete):
+            self._keep(builder, until=seal)
+        elif builder.unsaved + waiting >= worth:
+            self._raise_watermark(settled)
+
+    def _begun(self, newest: Rollup | None, previous: str) -> RollupBuilder:
+        """The rollup to go on with: the newest, or a new one behind it where that cannot be read."""
+        if newest is None:
+            return RollupBuilder("", previous)
+        try:
+            summary = codec.load(newest.packed)
+        except ValueError as error:
+            recounted = self._recounted(newest, is_newer=isinstance(error, codec.NewerFormat))
+            if recounted:
+                self._aside.append(recounted)
+            return RollupBuilder(newest.until, newest.start)
+        return RollupBuilder(newest.start, newest.previous, newest, newest.batches, summary)
+
+    def _raise_watermark(self, until: str) -> bool:
+        """Whether the watermark is at `until` or beyond now."""
+        if not self._leads:
+            return False
+        try:
+            self._table.raise_watermark(self._stream, until)
+        except Unavailable as busy:  # what was asked is still answered
+            logger.warning("A watermark was not raised: %s", busy.__cause__)
+            self._leads, self.is_busy = False, True
+        return self._leads
+
+    def _before(self, newest: Rollup, first: str, needs_intervals: NeedsIntervals) -> Iterator[Summary]:
+        """The summaries of the rollups that are final. Notes the gaps between them."""
+        following = newest
+        for rollup in reversed(list(self._table.rollups(self._stream, first, newest.start, self._now))):
+            if following.previous is not None and following.previous > rollup.start:
+                self._note_gap(rollup.until, following.start, first)
+            following = rollup
+            try:
+                summary = codec.load(rollup.packed)
+                if needs_intervals(summary):
+                    codec.load_intervals(summary, self._table.intervals(self._stream, rollup))
+            except (LookupError, ValueError) as error:
+                recounted = self._recounted(rollup, is_newer=isinstance(error, codec.NewerFormat))
+                if recounted is None:
+                    continue
+                summary = recounted
+            yield summary
+        if following.previous == EXPIRED or (following.previous and following.previous >= first):
+            self._note_gap(None, following.start, first)
+
+    def _note_gap(self, start: str | None, until: str, first: str) -> None:
+        if until > first:
+            self.gaps.append(Gap(start, until, expired=True))
+
+    def _with_intervals(self, builder: RollupBuilder) -> RollupBuilder:
+        """The builder with its intervals loaded; counted anew, or empty behind it, where they cannot be read."""
+        stored = builder.stored
+        if stored is None or builder.summary.has_intervals:
+            return builder
+        try:
+            codec.load_intervals(builder.summary, self._table.intervals(self._stream, stored))
+        except (LookupError, ValueError):
+            recounted = self._recounted(stored)
+            builder = RollupBuilder(stored.until, stored.start)
+            if recounted:
+                self._aside.append(recounted)
+            return builder
+        builder.weigh()
+        return builder
+
+    # -- counting a rollup anew --------------------------------------------------------------------------------------
+
+    def _recounted(self, rollup: Rollup, *, is_newer: bool = False) -> Summary | None:
+        """The summary of a rollup that cannot be read, from raw logs; None, and a gap, where not all are kept.
+
+        It is stored in place of a damaged one, not of one in a newer format (`is_newer`).
+        """
+        logger.error("The rollup R#%s of stream %s cannot be read", rollup.start, self._stream)
+        self.unreadable += 1
+        builder = self._recount(rollup)
+        if rollup.batches is None or (builder.batches or 0) < rollup.batches:
+            self.gaps.append(Gap(rollup.start, rollup.until, expired=False))
+            return None
+        if not is_newer:  # else the build that stored it can read it
+            self._table.keep_rollup(self._stream, builder.rollup(rollup.until), rollup, self._now, final=True)
+        return builder.summary
+
+    def _recount(self, rollup: Rollup) -> RollupBuilder:
+        """A rollup counted anew from the raw logs that are kept of its stretch."""
+        builder = RollupBuilder(rollup.start, rollup.previous)
+        for stored in self._table.since(self._stream, rollup.start, rollup.until):
+            builder.add(stored)
+        return builder
+
+    def _correct(self, late: Iterable[str]) -> None:
+        """Store the rollups anew that should count late batches, and settle those that are counted."""
+        for sort_key in sorted(late):
+            for _ in range(_TRIES):
+                stored, wanted = self._rollup_for(sort_key.removeprefix("L#"))
+                if wanted is None:
+                    break  # it is in the tail, and this or another fold will store it
+                builder = self._recount(wanted)
+                if stored is None or self._counts_more(builder, stored):
+                    final = stored is None or stored.intervals is None
+                    rollup = builder.rollup(wanted.until)
+                    if not self._table.keep_rollup(self._stream, rollup, stored, self._now, final=final):
+                        continue  # another reader was first
+                self._table.settle_late(self._stream, [sort_key])
+                break
+
+    def _rollup_for(self, received: str) -> tuple[Rollup | None, Rollup | None]:
+        """The rollup that is stored for a time of receipt, and the one that should be; None: not there, not yet.
+
+        Where two rollups leave out a stretch, nothing was there when they were stored. The first is extended over what
+        is left of its day; for another day there is to be a new one.
+        """
+        before, after = self._table.rollups_around(self._stream, received)
+        if before and before.until > received:
+            return before, before
+        if after is None:
+            return before, None
+        if before and before.start[:10] == received[:10]:
+            return before, replace(before, until=after.start)
+        previous = before.start if before else after.previous
+        return None, Rollup(received[:10], after.start, PackedSummary(b"", None), previous=previous)
+
+    def _counts_more(self, builder: RollupBuilder, rollup: Rollup) -> bool:
+        """Whether a rollup that was counted anew counts batches that the stored one does not.
+
+        One that counts fewer has lost raw logs since it was stored, and the stored one stays.
+        """
+        if rollup.batches is not None and builder.batches is not None:
+            return builder.batches > rollup.batches
+        return _accepted(builder.summary) > _accepted(codec.load(rollup.packed))
+
+    # -- storing -----------------------------------------------------------------------------------------------------
 
     def _worth_a_write(self, stored: Rollup | None) -> int:
         """How many logs a tail must have to be stored."""
@@ -219,12 +304,21 @@ class Fold:
             return self._long_tail
         return max(LONG_TAIL, stored.size // BYTES_A_LOG if stored else 0)
 
-    def _keep(self, builder: _RollupBuilder, until: str, *, final: bool = False) -> None:
+    def _keep(self, builder: RollupBuilder, until: str, *, final: bool = False) -> None:
         if self._leads:
-            rollup = Rollup(builder.start, until, builder.packed())
-            expected = builder.stored.until if builder.stored else None
+            rollup = builder.rollup(until)
             try:
-                self._leads = self._table.keep_rollup(self._stream, rollup, expected, self._now, final=final)
+                self._leads = self._table.keep_rollup(self._stream, rollup, builder.stored, self._now, final=final)
             except Unavailable as busy:  # what was asked is still answered
                 logger.warning("A rollup was not stored: %s", busy.__cause__)
                 self._leads, self.is_busy = False, True
+
+
+def _after(until: str) -> str:
+    """The time two microseconds after a watermark, so that the one that writers take next lies below it."""
+    return isoformat(microseconds(datetime.fromisoformat(until)) + 2)
+
+
+def _accepted(summary: Summary) -> int:
+    """Requests in the batches that a summary counts."""
+    return sum(counts["accepted"] for counts in summary.counts.values())

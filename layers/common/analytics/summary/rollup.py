@@ -37,7 +37,7 @@ class StoredBatch:
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """A stored summary: of what was received from `start` (the time in a sort key) up to the watermark `until`.
+    """A stored summary: of what was received from `start` (the time in a sort key) up to `until`.
 
     `LogTable.intervals` reads the intervals of its summary where they lie in an item of their own.
     """
@@ -45,6 +45,8 @@ class Rollup:
     start: str
     until: str
     packed: PackedSummary
+    batches: int | None = None  # stored batches that it counts; None: a build before this was noted stored it
+    previous: str | None = None  # the start of the rollup before it; NO_ROLLUP, EXPIRED; None: as for `batches`
     intervals_digest: str | None = None  # of intervals that lie in an item of their own
     intervals: bytes | None = None  # in the rollup's own item
 
@@ -52,6 +54,18 @@ class Rollup:
     def size(self) -> int:
         """Bytes of what its own item holds."""
         return len(self.packed.days) + len(self.intervals or b"")
+
+
+NO_ROLLUP = ""  # as `Rollup.previous`: it is the first of its stream
+EXPIRED = "-"  # as `Rollup.previous`: there were rollups before it, which had all expired when it was begun
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """What writers and folds of a stream tell each other; see `summary.fold`."""
+
+    until: str = ""  # a fold may store everything that was received before this
+    late: frozenset[str] = frozenset()  # sort keys of batches that were stored with an earlier time after that
 
 
 def received_at(sort_key: str) -> int:

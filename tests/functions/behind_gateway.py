@@ -49,7 +49,7 @@ class Answer:
         return json.loads(self.response.body)
 
 
-class Front:
+class Functions:
     """The functions over a service as the gateway calls them: one instance of each."""
 
     def __init__(self, service: Service) -> None:
@@ -67,8 +67,8 @@ class Front:
         event = to_event(request, f"{method} {match.route.path}", match.parameters, "id", datetime.now(UTC))
         return Answer(to_response(self.handlers[match.route.function](event, None)))
 
-    def right(self, method: str, url: str, headers: dict[str, str]) -> Answer:
-        """The answer to a request that is right but for its credential."""
+    def ask(self, method: str, url: str, headers: dict[str, str]) -> Answer:
+        """The answer to a request with these headers and a body that the route takes."""
         return self.call(method, url, headers, BODIES.get(url))
 
 
