@@ -141,7 +141,7 @@ EXAMPLES: dict[str, Any] = {
     "Erasure": {"deleted": 1024, "complete": True},
     "Accepted": {
         "accepted": 199,
-        "rejected": [{"index": 3, "field": "ip", "reason": "Input should be an IPv4 or IPv6 address, or null"}],
+        "rejected": [{"index": 3, "field": "status_code", "reason": "Input should be a valid integer"}],
         "duplicate": False,
     },
     "Invalid": {
@@ -206,6 +206,9 @@ EXAMPLES: dict[str, Any] = {
             "rejected": {},
             "duplicates": 0,
             "skewed": 0,
+            "local_times": 0,
+            "trimmed": {"user_agent": 1},
+            "unknown_fields": {},
             "dropped": {},
             "last_received_at": "2026-11-24T14:05:09.120000Z",
         },

@@ -347,13 +347,13 @@ def test_a_clock_that_is_ahead_over_midnight_is_found(api: Api, clock: Clock) ->
 
 def test_delivery_is_about_the_days_of_receipt_in_the_range(api: Api, clock: Clock) -> None:
     """What became of logs received on other days is not told."""
-    api.post("/track/batch", json=batch(log(), log(ip="x"), batch_id="b1", dropped={"timeout": 2}))
+    api.post("/track/batch", json=batch(log(), log(method=""), batch_id="b1", dropped={"timeout": 2}))
     clock.advance(86_400)
     api.post("/track/batch", json=batch(log(), batch_id="b2", dropped={"timeout": 5}))
     one = {"accepted": 1, "last_received_at": "2025-11-25T12:00:00.000000Z"}
     assert dashboard(api, start_date="2025-11-25")["delivery"] == EMPTY_DELIVERY | one | {"dropped": {"timeout": 5}}
     first = dashboard(api, end_date="2025-11-24")["delivery"]
-    assert first == EMPTY_DELIVERY | one | {"dropped": {"timeout": 2}, "rejected": {"invalid_ip": 1}}
+    assert first == EMPTY_DELIVERY | one | {"dropped": {"timeout": 2}, "rejected": {"invalid_method": 1}}
     assert delivery(api)["dropped"] == {"timeout": 7}
 
 

@@ -20,6 +20,9 @@ EMPTY_DELIVERY = {
     "rejected": {},
     "duplicates": 0,
     "skewed": 0,
+    "local_times": 0,
+    "trimmed": {},
+    "unknown_fields": {},
     "dropped": {},
     "last_received_at": None,
 }

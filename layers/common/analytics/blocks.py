@@ -87,6 +87,19 @@ class Delivery(TypedDict):
     skewed: Annotated[
         Count, Field(description="from a clock more than five minutes ahead: taken to be of the time of receipt")
     ]
+    local_times: Annotated[
+        Count,
+        Field(
+            description="with a time off by whole quarter hours and without an offset, by `/track`: local, so taken "
+            "to be of the time of receipt"
+        ),
+    ]
+    trimmed: Annotated[
+        Counts, Field(description="stored, but with a field that was odd: repaired or left out; by field")
+    ]
+    unknown_fields: Annotated[
+        Counts, Field(description="fields of a newer format that were ignored, by name; beyond 32 names `(other)`")
+    ]
     dropped: Annotated[Counts, Field(description="lost by clients before they were sent, by reason")]
     last_received_at: Time | None
 

@@ -166,6 +166,9 @@ def test_what_became_of_requests_is_kept_by_day_of_receipt() -> None:
         "rejected": {"invalid_ip": 1},
         "duplicates": 0,
         "skewed": 1,
+        "local_times": 0,
+        "trimmed": {},
+        "unknown_fields": {},
         "dropped": {},
         "last_received_at": "2025-11-24T12:00:00.000000Z",
     }

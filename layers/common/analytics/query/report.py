@@ -14,6 +14,7 @@ from analytics.batch import Counts
 from analytics.blocks import Delivery, Point
 from analytics.query.filter import Filter
 from analytics.query.ranges import Period, label, point_of, points
+from analytics.schema import MAX_UNKNOWN, OTHER_FIELDS
 from analytics.summary.aggregate import Aggregate
 from analytics.summary.counters import SECTIONS
 from analytics.summary.route_section import NOT_BY_ENDPOINT
@@ -157,6 +158,9 @@ class Report:
             "rejected": _by_reason(self._counts, "rejected."),
             "duplicates": self._counts["duplicates"],
             "skewed": self._counts["skewed"],
+            "local_times": self._counts["local_times"],
+            "trimmed": _by_reason(self._counts, "trimmed."),
+            "unknown_fields": _shortened(_by_reason(self._counts, "unknown_fields.")),
             "dropped": _by_reason(self._counts, "dropped."),
             "last_received_at": isoformat(self._last_received) if self._last_received else None,
         }
@@ -175,3 +179,9 @@ def _point(timestamp: str, stats: RequestStats) -> Point:
 
 def _by_reason(counts: Counts, prefix: str) -> dict[str, int]:
     return {name.removeprefix(prefix): n for name, n in ranked(counts) if name.startswith(prefix)}
+
+
+def _shortened(unknown: dict[str, int]) -> dict[str, int]:
+    """The most frequent names; clients may make up new ones with every batch."""
+    others = unknown.pop(OTHER_FIELDS, 0) + sum(list(unknown.values())[MAX_UNKNOWN:])
+    return dict(list(unknown.items())[:MAX_UNKNOWN]) | ({OTHER_FIELDS: others} if others else {})

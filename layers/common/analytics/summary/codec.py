@@ -87,7 +87,7 @@ def _loaded(head: dict[str, Any], blob: BytesIO, intervals: bytes | None) -> Sum
     if head["v"] == 2:
         head = _upgraded(head)
     summary = Summary(head["grain"])
-    summary.set_series(list(map(SeriesKey._make, head["cells"])))
+    summary.set_series(list(map(SeriesKey, head["cells"])))
     for day, (total, states) in head["days"].items():
         aggregate = summary.days[int(day)]
         aggregate.total = _load_total(total, blob)

@@ -65,7 +65,7 @@ def _limit_series(summary: Summary, day: int, intervals: Sequence[int], scale: f
             method = key.method if (key.method, key.status_code) in pairs_kept else OTHER
             if method == OTHER != key.method:
                 dropped[key.method] += requests
-            renumber[summary.series_id(key)] = summary.series_id(SeriesKey(method, OTHER, key.status_code))
+            renumber[summary.series_id(key)] = summary.series_id(SeriesKey((method, OTHER, key.status_code)))
     summary.days[day] = aggregate = aggregate.renumbered(renumber)
     aggregate.of(Routes).undercount += undercount
     aggregate.of(Routes).method_undercount += max(dropped.values(), default=0)

@@ -28,7 +28,10 @@ class RouteSection:
     def add(self, counter: Routes, wanted: Wanted, *, narrowed: bool) -> None:
         """Add a counter."""
         self._narrowed |= narrowed
-        add_totals(self._totals, ((key, totals) for number, totals in counter.rows() if (key := wanted[number])))
+        rows = counter.rows()
+        if narrowed:
+            rows = [row for row in rows if wanted[row[0]] is not None]
+        add_totals(self._totals, ((wanted[series_id], totals) for series_id, totals in rows))  # type: ignore[misc]
         if counter.is_packed:
             self._packed.append((wanted, counter))
         else:

@@ -27,16 +27,17 @@ def add_totals(into: dict[K, Totals], rows: Iterable[tuple[K, Totals]]) -> None:
     get = into.get
     for key, totals in rows:
         known = get(key)
-        if known is not None:
+        if known is None:
+            into[key] = totals
+        else:
             requests, duration, shortest, longest = known
-            more, more_duration, low, high = totals
-            totals = (
+            more, longer, low, high = totals
+            into[key] = (
                 requests + more,
-                duration + more_duration,
-                min(shortest, low),
-                max(longest, high),
+                duration + longer,
+                low if low < shortest else shortest,  # noqa: FURB136 - a call of `min` takes as long as all the rest
+                high if high > longest else longest,  # noqa: FURB136
             )
-        into[key] = totals
 
 
 @dataclass(slots=True)

@@ -96,6 +96,8 @@ class Summary:
 
     def series_id(self, key: SeriesKey) -> int:
         """The id of a series here, a new one if need be."""
+        if not self._ids:  # also after `set_series`: most summaries that are loaded are only read
+            self._ids = {known: series_id for series_id, known in enumerate(self.series) if known is not None}
         series_id = self._ids.get(key)
         if series_id is None:
             series_id = self._ids[key] = len(self.series)
@@ -135,12 +137,12 @@ class Summary:
 
     def set_series(self, series: list[SeriesKey]) -> None:
         """Take the series of a stored summary, in the order of their ids."""
-        self.series, self._ids = [None, *series], {key: series_id for series_id, key in enumerate(series, 1)}
+        self.series, self._ids = [None, *series], {}
 
     def forget_unused_series(self) -> None:
         """Give new ids to the series of which anything is counted, and forget the others."""
         used = {series_id for day in self.days.values() for series_id in day.of(Routes).totals}
-        if len(used) == len(self._ids):
+        if len(used) == len(self.series) - 1:
             return
         series, self.series, self._ids = self.series, [None], {}
         renumber = [self.series_id(key) if key and old in used else ALL_SERIES for old, key in enumerate(series)]
