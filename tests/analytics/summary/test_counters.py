@@ -84,7 +84,7 @@ def flooded(count: int = LOGS) -> Summary:
     """A summary of logs over one day that have all their texts and durations different."""
     places = range(count)
     batch = Batch(
-        series=[SeriesKey("GET", f"/{n}", 200) for n in range(200)],
+        series=[SeriesKey(("GET", f"/{n}", 200)) for n in range(200)],
         series_ids=[n % 200 for n in places],
         times=[NOON // strategies.DAY * strategies.DAY + n * strategies.DAY // count for n in places],
         durations=[n * n % 90_000_007 for n in places],
