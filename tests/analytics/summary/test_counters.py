@@ -13,7 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
-from analytics.batch import Batch, Coded, SeriesKey
+from analytics.batch import Batch, Coded
 from analytics.schema import TEXTS, Log
 from analytics.summary import codec
 from analytics.summary.aggregate import Aggregate
@@ -84,7 +84,7 @@ def flooded(count: int = LOGS) -> Summary:
     """A summary of logs over one day that have all their texts and durations different."""
     places = range(count)
     batch = Batch(
-        series=[("GET", f"/{n}", 200)) for n in range(200],
+        series=[("GET", f"/{n}", 200) for n in range(200)],
         series_ids=[n % 200 for n in places],
         times=[NOON // strategies.DAY * strategies.DAY + n * strategies.DAY // count for n in places],
         durations=[n * n % 90_000_007 for n in places],
