@@ -95,7 +95,7 @@ def test_a_batch_is_stored_once(api: Api) -> None:
     assert again == {"accepted": 0, "duplicate": True, "rejected": first["rejected"]}
     board = api.get("/dashboard", params={"period": "hourly"}).json()
     assert board["method_usage"] == {"GET": 1, "POST": 1}
-    assert [(point["timestamp"], point["requests"]) for point in board["time_series"]] == [
+    assert [(point["timestamp"], point["requests"]) for point in board["time_series"] if point["requests"]] == [
         (HOUR.strftime("%Y-%m-%dT%H:%MZ"), 2)
     ]
     assert (board["delivery"]["accepted"], board["delivery"]["duplicates"]) == (2, 2)
