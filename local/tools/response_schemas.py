@@ -207,6 +207,7 @@ EXAMPLES: dict[str, Any] = {
             "duplicates": 0,
             "skewed": 0,
             "dropped": {},
+            "unreadable": 0,
             "last_received_at": "2026-11-24T14:05:09.120000Z",
         },
         "range": {"start": None, "end": None, "period": "daily", "complete": True, "reached": None, "horizon": None},

@@ -377,6 +377,7 @@ def test_what_a_client_lost_is_counted(api: Api) -> None:
     assert delivery(api) == EMPTY_DELIVERY | {
         "accepted": 1,
         "dropped": {"buffer_full": 7, "http_413": 1},
+        "unreadable": 0,
         "last_received_at": RECEIVED,
     }
 
@@ -590,6 +591,7 @@ def test_what_a_repeated_batch_says_beside_its_logs_counts_once(api: Api) -> Non
         "duplicates": 2,
         "skewed": 1,
         "dropped": {"timeout": 5},
+        "unreadable": 0,
         "last_received_at": RECEIVED,
     }
 

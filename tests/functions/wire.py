@@ -21,6 +21,7 @@ EMPTY_DELIVERY = {
     "duplicates": 0,
     "skewed": 0,
     "dropped": {},
+    "unreadable": 0,
     "last_received_at": None,
 }
 

@@ -88,6 +88,7 @@ class Delivery(TypedDict):
         Count, Field(description="from a clock more than five minutes ahead: taken to be of the time of receipt")
     ]
     dropped: Annotated[Counts, Field(description="lost by clients before they were sent, by reason")]
+    unreadable: Annotated[Count, Field(description="stored batches that are damaged, and so are not counted")]
     last_received_at: Time | None
 
 
