@@ -225,9 +225,9 @@ def test_a_batch_of_a_later_build_is_told(api: Api, clock: Clock) -> None:
     assert total(api) == (0, False)
 
 
-def test_what_the_build_before_reads_of_a_rollup_is_there(folded: Api) -> None:
+@pytest.mark.usefixtures("folded")
+def test_what_the_build_before_reads_of_a_rollup_is_there() -> None:
     """It knows these attributes, and reads the newest rollup as the last sort key up to `R#~`."""
-    assert folded
     for item in items("R#"):
         assert {"until", "r", "ttl"} < item.keys()
         assert ("s" in item) != ("digest" in item)
