@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import zlib
+from base64 import b64decode
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analytics.batch import Batch
+from analytics.summary.rollup import PackedSummary, Rollup
 from analytics.times import isoformat
 from analytics.web import Service
 from functions.dashboard.app import fold_on_schedule
@@ -233,3 +236,23 @@ def test_what_the_build_before_reads_of_a_rollup_is_there() -> None:
         assert ("s" in item) != ("digest" in item)
     assert "R#~~" > "R#~" > items("R#")[-1]["timestamp"]["S"]
     assert Batch.unpack(items("L#")[0]["d"]["B"]).times[0] == NOON
+
+
+@pytest.mark.parametrize("is_final", [False, True])
+@pytest.mark.parametrize("name", ["summary-2", "summary-3"])
+def test_a_rollup_of_an_older_build_goes_on(
+    api: Api, service: Service, clock: Clock, name: str, is_final: bool
+) -> None:
+    """As it was stored by the build of its time, without what is noted now, as newest or as final rollup."""
+    sample = json.loads((Path(__file__).parents[1] / "golden" / f"{name}.json").read_text())
+    days, intervals = (b64decode(sample[part]) for part in ("days", "slots"))
+    (stream,) = service.keys.streams()
+    stored = Rollup("2025-11-24", "2025-11-24T11:00:00.000000Z", PackedSummary(days, intervals))
+    assert service.logs.keep_rollup(stream, stored, None, clock.at, final=is_final)
+    number = sample["expected"]["daily"]["summary"]["total_requests"]
+    for part in range(3):
+        assert total(api) == (number + part, True)
+        send(api, log(created_at=isoformat(clock.at)), batch_id=f"b{part}")
+        clock.advance(DAY)
+        assert fold_on_schedule(service)["failed"] == 0
+    assert total(api) == (number + 3, True)
