@@ -51,7 +51,7 @@ def test_a_stored_batch_is_read_as_it_was_written(name: str) -> None:
     assert Batch.unpack(batch.pack()) == batch
 
 
-@pytest.mark.parametrize("name", ["summary-2", "summary-2-limited"])
+@pytest.mark.parametrize("name", ["summary-2", "summary-2-limited", "summary-3"])
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_stored_summary_says_what_it_said(name: str, question: str) -> None:
     """Every block that the build of its time made of it, also after it was merged and stored in today's format."""

@@ -103,6 +103,11 @@ def walk(ingest: Service, dashboard: Service, keys: Service, clock: Clock) -> No
     ask(track, "POST", "/track", key, json=log())
     for _ in range(2):
         ask(track, "POST", "/track/batch", writing["api_key"], json=batch(log(), log(status_code=500)))
+    clock.advance(3_600)
+    ask(look, "GET", "/dashboard", key)
+    clock.advance(-1_800)  # the next batch comes behind the watermark
+    ask(track, "POST", "/track", key, json=log())
+    clock.advance(1_800)
     for _ in range(3):
         clock.advance(86_400)
         ask(track, "POST", "/track", key, json=log())

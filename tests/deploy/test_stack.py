@@ -146,7 +146,7 @@ def test_someone_is_told_when_it_fails(stack: Any) -> None:
     They send mail only if an address is given.
     """
     alarms = resources(stack, "AWS::CloudWatch::Alarm")
-    assert sorted(alarms) == ["ErrorsAlarm", "FoldAlarm", "ServerErrorsAlarm", "ThrottlesAlarm"]
+    assert sorted(alarms) == ["DamageAlarm", "ErrorsAlarm", "FoldAlarm", "ServerErrorsAlarm", "ThrottlesAlarm"]
     for kind in ("Errors", "Throttles"):
         metrics = [each["MetricStat"]["Metric"] for each in alarms[f"{kind}Alarm"]["Properties"]["Metrics"][:-1]]
         assert {metric["MetricName"] for metric in metrics} == {kind}
@@ -171,6 +171,20 @@ def test_the_alarm_on_folds_reads_what_the_function_prints(stack: Any) -> None:
         {"Fn::Sub": "age / 86400 / ${RawRetentionDays}"},
     )
     assert (alarm["Threshold"], alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (0.5, 2, "breaching")
+
+
+def test_summaries_are_kept_no_shorter_than_logs(stack: Any) -> None:
+    """The rule refuses each pair of values of which the summaries' is less, and no other; both have the same values."""
+    raw, summary = (stack["Parameters"][f"{kind}RetentionDays"]["AllowedValues"] for kind in ("Raw", "Summary"))
+    assert raw == summary
+    assertions = [each["Assert"]["Fn::Or"] for each in stack["Rules"]["SummariesOutliveLogs"]["Assertions"]]
+    for logs in raw:
+        for summaries in raw:
+            holds = all(
+                str(logs) != is_not["Fn::Not"][0]["Fn::Equals"][1] or str(summaries) in contains["Fn::Contains"][0]
+                for is_not, contains in assertions
+            )
+            assert holds == (summaries >= logs), (logs, summaries)
 
 
 def test_tracing_is_turned_on_with_its_permission() -> None:

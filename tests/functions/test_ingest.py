@@ -347,6 +347,7 @@ def test_what_a_client_lost_is_counted(api: Api) -> None:
     assert delivery(api) == EMPTY_DELIVERY | {
         "accepted": 1,
         "dropped": {"buffer_full": 7, "http_413": 1},
+        "unreadable": 0,
         "last_received_at": RECEIVED,
     }
 
@@ -555,6 +556,7 @@ def test_what_a_repeated_batch_says_beside_its_logs_counts_once(api: Api) -> Non
         "trimmed": {"client": 1},
         "unknown_fields": {},
         "dropped": {"timeout": 5},
+        "unreadable": 0,
         "last_received_at": RECEIVED,
     }
 

@@ -24,6 +24,7 @@ EMPTY_DELIVERY = {
     "trimmed": {},
     "unknown_fields": {},
     "dropped": {},
+    "unreadable": 0,
     "last_received_at": None,
 }
 

@@ -210,11 +210,16 @@ class SimulatedTable:
             self._put(f"S#{rollup.start}#{digest}", intervals)
         return kept
 
-    def raise_watermark(self, stream: str, until: str) -> None:
+    def raise_watermark(self, stream: str, until: str, newest: str = "") -> None:
         """Raise the watermark, if it is below that."""
         self.simulator.step()
         if self.simulator.raises and self._watermark().until < until:
-            self.simulator.items["W"] = replace(self._watermark(), until=until)
+            self.simulator.items["W"] = replace(self._watermark(), until=until, newest=newest)
+
+    def note_newest(self, stream: str, newest: str) -> None:
+        """Note the start of the newest rollup."""
+        self.simulator.step()
+        self.simulator.items["W"] = replace(self._watermark(), newest=newest)
 
     def settle_late(self, stream: str, sort_keys: Iterable[str]) -> None:
         """Forget late batches."""

@@ -108,6 +108,7 @@ class Delivery(TypedDict):
         Counts, Field(description="fields of a newer format that were ignored, by name; beyond 32 names `(other)`")
     ]
     dropped: Annotated[Counts, Field(description="lost by clients before they were sent, by reason")]
+    unreadable: Annotated[Count, Field(description="stored batches that are damaged, and so are not counted")]
     last_received_at: Time | None
 
 

@@ -189,12 +189,10 @@ def test_without_looking_again_the_check_fails_with_one_clock_too() -> None:
 def test_without_raising_it_before_the_tail_is_read_the_check_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a fold read the tail first, a batch that came in between would be in nobody's hands."""
 
-    opened = analytics.summary.fold.Fold._opened
-
-    def read_first(self: Any, newest: Any, watermark: Any, settled: str, first: str) -> Any:
+    def read_first(self: Any, newest: Any, watermark: Any, settled: str, builder: Any) -> tuple[str, Iterator[Any]]:
         batches = list(self._table.since(self._stream, newest.until if newest else ""))
-        builder, seal, _ = opened(self, newest, watermark, settled, first)
-        return builder, seal, iter(batches)
+        self._table.raise_watermark(self._stream, settled, newest.start if newest else "")
+        return max(settled, watermark.until), iter(batches)
 
     monkeypatch.setattr(analytics.summary.fold.Fold, "_opened", read_first)
     assert any(run(seed).wrong for seed in range(300))

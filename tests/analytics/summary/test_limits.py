@@ -47,8 +47,11 @@ class Shelf:
         """None."""
         return None, None
 
-    def raise_watermark(self, stream: str, until: str) -> None:
+    def raise_watermark(self, stream: str, until: str, newest: str) -> None:
         """Nobody asks for it."""
+
+    def note_newest(self, stream: str, newest: str) -> None:
+        """Nor for this."""
 
     def settle_late(self, stream: str, sort_keys: Iterable[str]) -> None:
         """Nothing is late."""

@@ -21,7 +21,7 @@ from analytics.query.ranges import LAST_US, Period, Range, last_shown
 from analytics.query.report import Report
 from analytics.schema import MAX_AHEAD_US
 from analytics.store import LogTable
-from analytics.summary.fold import Fold, Gap
+from analytics.summary.fold import Fold
 from analytics.summary.summary import Summary
 from analytics.times import DAY, HOUR, MINUTE, SECOND, isoformat, microseconds
 
@@ -73,7 +73,8 @@ def compared(source: Source, question: Question) -> Dashboard:
     earlier = replace(question, wanted=replace(question.wanted, range=before))
     blocks, previous = _answers(source, [question, earlier])
     earlier_summary, after = cast("dict[str, Any]", previous["summary"]), cast("dict[str, Any]", blocks["summary"])
-    change = {name: _change(earlier_summary[name], value) for name, value in after.items()}
+    is_known = blocks["range"]["complete"] and previous["range"]["complete"]  # else parts would be compared
+    change = {name: _change(earlier_summary[name], value) if is_known else None for name, value in after.items()}
     return {**blocks, "previous": previous, "change": {"summary": change}}
 
 
@@ -86,12 +87,18 @@ def _answers(source: Source, questions: list[Question]) -> list[Dashboard]:
     """The answers to questions about one stream, from one pass over it."""
     now = source.clock()
     fold, reports = _folded(source, questions, now)
-    covered = [_within(question, _horizon(_gaps(fold, question))) for question in questions]
-    if covered != questions:
-        # A second pass, which leaves out what is known in part only: logs from before the horizon that came later.
-        _, reports = _folded(source, covered, now)
-    answers = zip(questions, covered, reports, strict=True)
-    return [_answer(source, within, report, fold, _gaps(fold, asked), now) for asked, within, report in answers]
+    horizon, covered = _horizon(fold), questions
+    if horizon is not None:
+        # A second pass, which leaves out what is known in part only: logs from before that came later.
+        covered = [_within(question, horizon) for question in questions]
+        if covered != questions:
+            again, reports = _folded(source, covered, now)
+            fold.complete, fold.reached = fold.complete and again.complete, fold.reached or again.reached
+    hidden = [None if horizon is None or _is_after(each.wanted.range, horizon) else horizon for each in questions]
+    return [
+        _answer(source, question, report, fold, now, beyond)
+        for question, report, beyond in zip(covered, reports, hidden, strict=True)
+    ]
 
 
 def _folded(source: Source, questions: list[Question], now: int) -> tuple[Fold, list[Report]]:
@@ -112,37 +119,42 @@ def _report(question: Question, now: int) -> Report:
     return Report(wanted, period, question.top, now=now)
 
 
-def _gaps(fold: Fold, question: Question) -> list[Gap]:
-    """The stretches of receipts that a question is about and that no summary counts."""
-    first = _first_day(question.wanted.range)
-    return [gap for gap in fold.gaps if gap.until > first]
+def _horizon(fold: Fold) -> int | None:
+    """The whole hour from which on summaries tell all; None: none that is asked for has expired.
 
-
-def _horizon(gaps: list[Gap]) -> int | None:
-    """The whole hour from which on summaries have not expired; None: none that is asked for has."""
-    until = max((gap.until for gap in gaps if gap.expired), default=None)
+    Logs of up to MAX_AHEAD_US later may have been received before that.
+    """
+    until = max((gap.until for gap in fold.gaps if gap.expired), default=None)
     if until is None:
         return None
-    at = microseconds(datetime.fromisoformat(until.partition("#")[0]))
-    return -(-at // _HOUR_US) * _HOUR_US
+    at = microseconds(datetime.fromisoformat(until.partition("#")[0]).replace(tzinfo=UTC))
+    return -(-(at + MAX_AHEAD_US) // _HOUR_US) * _HOUR_US
 
 
-def _within(question: Question, horizon: int | None) -> Question:
-    """The question about what lies within the horizon; the question itself where all or nothing of it does."""
+def _is_after(asked: Range, horizon: int) -> bool:
+    return asked.start is not None and asked.start >= horizon
+
+
+def _is_before(asked: Range, horizon: int) -> bool:
+    return asked.end is not None and asked.end <= horizon
+
+
+def _within(question: Question, horizon: int) -> Question:
+    """The question about what summaries tell; the question itself where that is all of it, or nothing."""
     asked = question.wanted.range
-    if (
-        horizon is None
-        or (asked.end is not None and asked.end <= horizon)
-        or (asked.start is not None and asked.start >= horizon)
-    ):
+    if _is_before(asked, horizon) or _is_after(asked, horizon):
         return question
     return replace(question, wanted=replace(question.wanted, range=Range(horizon, asked.end)))
 
 
-def _answer(source: Source, question: Question, report: Report, fold: Fold, gaps: list[Gap], now: int) -> Dashboard:
+def _answer(source: Source, question: Question, report: Report, fold: Fold, now: int, horizon: int | None) -> Dashboard:
+    """The answer to one question. `horizon`: from when on summaries tell all; None: all that is asked for is after."""
     wanted, period = question.wanted, question.period
     covered, counted, missing = _whole_hours(wanted.range), None, ""
-    if _needs_raw(question, now):
+    is_lost = horizon is not None and _is_before(wanted.range, horizon)
+    if is_lost:
+        report, missing = _report(question, now), "Summaries of it have expired"
+    elif _needs_raw(question, now):
         counted, missing = _from_raw(source, question, report, now + FOLD_US + RAW_US)
     if counted is None:
         for name in wanted.not_summarized:
@@ -156,19 +168,25 @@ def _answer(source: Source, question: Question, report: Report, fold: Fold, gaps
         unavailable |= {name: f"{reason}. {missing}" for name, reason in unavailable.items() if missing}
         if period is Period.minutely:
             period, unavailable["time_series"] = Period.hourly, f"{MINUTES}. {missing}"
-    horizon = _horizon(gaps)
+    shown, first = counted or report, _first_day(wanted.range)
+    damaged = sorted({gap.until[:10] for gap in fold.gaps if not gap.expired and gap.until > first})
+    reasons = []
     if horizon is not None:
-        unavailable["range"] = f"Summaries of what was received before {isoformat(horizon)} have expired"
-        if covered.end is not None and covered.end <= horizon:
+        reasons.append(f"Summaries of what was received before {isoformat(horizon)} have expired")
+        if is_lost:
             blocks |= {"summary": dict.fromkeys(blocks["summary"]), "time_series": []}
-    elif gaps:
-        days = ", ".join(sorted({gap.until[:10] for gap in gaps}))
-        unavailable["range"] = f"A stored summary of what was received by {days} cannot be read: numbers may be too low"
+    if damaged:
+        days = ", ".join(damaged)
+        reasons.append(f"A stored summary of what was received by {days} cannot be read: numbers may be too low")
+    if shown.unreadable:
+        reasons.append(f"{shown.unreadable} stored batches cannot be read: numbers may be too low")
+    if reasons:
+        unavailable["range"] = ". ".join(reasons)
     blocks["range"] = {
         "start": None if covered.start is None else isoformat(covered.start),
         "end": None if covered.end is None else isoformat(covered.end),
         "period": period,
-        "complete": (counted is not None or fold.complete) and not gaps,
+        "complete": (counted is not None or fold.complete) and not reasons,
         "reached": None if counted is not None else fold.reached,
         "horizon": None if horizon is None else isoformat(horizon),
     }

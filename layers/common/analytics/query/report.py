@@ -47,6 +47,7 @@ class Report:
         self._sections = {kind: section() for kind, section in SECTIONS.items()}
         self._counts: Counts = Counter()
         self.accepted_by_day: Counter[int] = Counter()  # requests in batches, by day of receipt since 1970
+        self.unreadable = 0  # damaged batches, of all days of receipt that were read
         self._last_received = 0
 
     def needs_intervals(self, summary: Summary) -> bool:
@@ -83,6 +84,7 @@ class Report:
                 section.add_day(summary.days[day].of(kind))
         for day, counts in summary.counts.items():
             self.accepted_by_day[day] += counts["accepted"]
+            self.unreadable += counts["unreadable"]
             if not self._wanted.range.misses(day * DAY * SECOND, (day + 1) * DAY * SECOND - 1):
                 self._counts.update(counts)
         self._last_received = max(self._last_received, summary.last_received)
@@ -187,6 +189,7 @@ class Report:
             "trimmed": _by_reason(self._counts, "trimmed."),
             "unknown_fields": _shortened(_by_reason(self._counts, "unknown_fields.")),
             "dropped": _by_reason(self._counts, "dropped."),
+            "unreadable": self._counts["unreadable"],
             "last_received_at": isoformat(self._last_received) if self._last_received else None,
         }
 

@@ -46,7 +46,7 @@ OTHER_LOGS = "Other logs are stored under this batch_id, so these are not: each 
 _LARGEST = 350_000  # bytes of packed logs in an item; DynamoDB takes 400 KB in all
 _REMEMBERED = 86_400  # seconds that a batch id is remembered
 _OUTLIVE = 30 * 86_400  # seconds that intervals stay after their rollup: DynamoDB deletes within days, and in any order
-_ROLLUP = "#timestamp, #until, #ttl, r, s, digest, n, previous, late"
+_ROLLUP = "#timestamp, #until, #ttl, r, s, digest, n, previous, late, newest"
 _WATERMARK = "R#~~"  # behind all rollups, and where a build that did not know it did not look
 _MOST_WATERMARKS = 10_000  # streams whose watermark is kept in memory
 _END = "L#~"  # after every batch: "~" sorts behind all digits
@@ -143,17 +143,21 @@ class LogTable:
         if late := [each for each in sort_keys if each.removeprefix("L#") < watermark.until]:
             self._update_watermark(stream, "ADD late :late", {":late": {"SS": late}})
 
-    def raise_watermark(self, stream: str, until: str) -> None:
-        """Let folds store what was received before `until`, unless they may already."""
+    def raise_watermark(self, stream: str, until: str, newest: str = "") -> None:
+        """Let folds store what was received before `until`, unless they may already; with it goes `note_newest`."""
         try:
             self._update_watermark(
                 stream,
-                "SET #until = :until",
-                {":until": {"S": until}},
+                "SET #until = :until, newest = :newest",
+                {":until": {"S": until}, ":newest": {"S": newest}},
                 "attribute_not_exists(#until) OR #until < :until",
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return
+
+    def note_newest(self, stream: str, newest: str) -> None:
+        """Note the start of the newest rollup, so that its loss is noticed."""
+        self._update_watermark(stream, "SET newest = :newest", {":newest": {"S": newest}})
 
     def settle_late(self, stream: str, sort_keys: Iterable[str]) -> None:
         """Forget that these batches were late."""
@@ -190,14 +194,17 @@ class LogTable:
         return self._batches(stream, _from(start), upto or _END, now, newest_first=True)
 
     def newest_rollup(self, stream: str, now: int) -> tuple[Rollup | None, Watermark]:
-        """The rollup that the next fold goes on from, unless there is none or it has expired, and the watermark."""
+        """The rollup that the next fold goes on from, if there is one, and the watermark.
+
+        One that `has_expired` is no longer to be counted.
+        """
         watermark, found = Watermark(), None
         for item in self._query(stream, "R#", _WATERMARK, _ROLLUP, newest_first=True, limit=2):
             if item["timestamp"]["S"] == _WATERMARK:
                 watermark = _watermark(item)
             elif found is None:
                 found = item
-        return None if found is None or _has_expired(found, now) else _rollup(found), watermark
+        return None if found is None else replace(_rollup(found), has_expired=_has_expired(found, now)), watermark
 
     def rollups_around(self, stream: str, received: str) -> tuple[Rollup | None, Rollup | None]:
         """The last rollup that starts before a time of receipt (of a sort key), and the first that starts after it."""
@@ -249,13 +256,14 @@ class LogTable:
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(api_key)"}
         if expected is not None:
             same = "attribute_not_exists(n)" if expected.batches is None else "n = :batches"
-            values = {":until": {"S": expected.until}}
+            until = "#until = :until" if expected.until else "attribute_not_exists(#until)"
+            values = {":until": {"S": expected.until}} if expected.until else {}
             if expected.batches is not None:
                 values[":batches"] = {"N": str(expected.batches)}
             condition = {
-                "ConditionExpression": f"#until = :until AND {same}",
+                "ConditionExpression": f"{until} AND {same}",
                 "ExpressionAttributeNames": {"#until": "until"},
-                "ExpressionAttributeValues": values,
+                **({"ExpressionAttributeValues": values} if values else {}),
             }
         with translated():
             try:
@@ -313,8 +321,8 @@ def _sort_keys(items: list[dict[str, Any]]) -> list[str]:
 def _rollup(item: dict[str, Any]) -> Rollup:
     return Rollup(
         item["timestamp"]["S"][2:],
-        item["until"]["S"],
-        PackedSummary(item["r"]["B"], None),
+        item.get("until", {}).get("S", ""),
+        PackedSummary(item.get("r", {}).get("B", b""), None),  # what is missing cannot be read
         batches=int(item["n"]["N"]) if "n" in item else None,
         previous=item["previous"]["S"] if "previous" in item else None,
         intervals_digest=item["digest"]["S"] if "digest" in item else None,
@@ -323,12 +331,13 @@ def _rollup(item: dict[str, Any]) -> Rollup:
 
 
 def _watermark(item: dict[str, Any]) -> Watermark:
-    return Watermark(item.get("until", {}).get("S", ""), frozenset(item.get("late", {}).get("SS", ())))
+    texts = {name: item.get(name, {}).get("S", "") for name in ("until", "newest")}
+    return Watermark(late=frozenset(item.get("late", {}).get("SS", ())), **texts)
 
 
 def _has_expired(item: dict[str, Any], now: int) -> bool:
     """Whether its time to live is over by `now`: DynamoDB deletes it within days."""
-    return int(item["ttl"]["N"]) <= now // SECOND
+    return "ttl" in item and int(item["ttl"]["N"]) <= now // SECOND
 
 
 def _unpacked(stream: str, item: dict[str, Any]) -> Batch:

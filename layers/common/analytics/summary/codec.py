@@ -76,9 +76,9 @@ def load(packed: PackedSummary) -> Summary:
     Raises NewerFormat for a format that is not known, and ValueError for bytes that are damaged.
     """
     head, blob = _decompress(packed.days)
-    if head.get("v") not in READABLE:
-        raise NewerFormat(f"a summary in format {head.get('v')}: only {' and '.join(map(str, READABLE))} are known")
     with _whole():
+        if head.get("v") not in READABLE:
+            raise NewerFormat(f"a summary in format {head.get('v')}: only {' and '.join(map(str, READABLE))} are known")
         return _loaded(head, blob, packed.intervals)
 
 

@@ -13,6 +13,9 @@ No clock has to be right for that. A fold stores nothing from beyond the stream'
 reads the tail. A writer reads the watermark after it wrote: if that is not beyond the batch, a fold that raises it
 later finds the batch; if it is, the writer notes the batch as *late*, and the next reader counts the rollup that should
 hold it anew, from the raw batches. docs/architecture.md says why that is right.
+
+Rollups expire, in whatever order the settings of their times made. Each names the one before it, and the watermark
+names the newest, so that a missing one is noticed, and told as a *gap*.
 """
 
 from __future__ import annotations
@@ -26,8 +29,8 @@ from typing import NamedTuple, Protocol
 
 from analytics.errors import Unavailable
 from analytics.summary import codec
-from analytics.summary.rollup import EXPIRED, NO_ROLLUP, PackedSummary, Rollup, StoredBatch, Watermark
-from analytics.summary.rollup_builder import RollupBuilder
+from analytics.summary.rollup import NO_ROLLUP, PackedSummary, Rollup, StoredBatch, Watermark
+from analytics.summary.rollup_builder import RollupBuilder, day_end
 from analytics.summary.summary import Summary
 from analytics.times import isoformat, microseconds
 
@@ -66,7 +69,9 @@ class Table(Protocol):
         self, stream: str, rollup: Rollup, expected: Rollup | None, now: int, *, final: bool = False
     ) -> bool: ...
 
-    def raise_watermark(self, stream: str, until: str) -> None: ...
+    def raise_watermark(self, stream: str, until: str, newest: str) -> None: ...
+
+    def note_newest(self, stream: str, newest: str) -> None: ...
 
     def settle_late(self, stream: str, sort_keys: Iterable[str]) -> None: ...
 
@@ -106,7 +111,8 @@ class Fold:
             newest, watermark = self._table.newest_rollup(self._stream, self._now)
         tail, waiting, settled = Summary(), 0, isoformat(self._now - SETTLED_US)
         is_ahead = watermark.until > isoformat(self._now)  # a clock was: receipts go on from there
-        builder, seal, batches = self._opened(newest, watermark, settled, first)
+        builder, before = self._begun(newest, watermark)
+        seal, batches = self._opened(newest, watermark, settled, builder)
         for stored in batches:
             at = stored.sort_key.removeprefix("L#")
             if self._is_late():
@@ -123,34 +129,58 @@ class Fold:
                     yield builder.summary
                 builder = self._following(builder, at)
             builder.add(stored)
-        self._finish(builder, seal, waiting, _after(watermark.until) if is_ahead else settled)
+        self._finish(builder, seal, waiting, _after(watermark.until) if is_ahead else settled, watermark)
         if builder.day >= first:
             yield (self._with_intervals(builder) if needs_intervals(builder.summary) else builder).summary
         yield tail
         yield from self._aside
-        if newest:
-            yield from self._before(newest, first, needs_intervals)
+        if before:
+            yield from self._before(*before, first, needs_intervals)
+
+    def _begun(
+        self, newest: Rollup | None, watermark: Watermark
+    ) -> tuple[RollupBuilder, tuple[str, str | None] | None]:
+        """The rollup to go on with, and the start and `previous` of the one that the final ones come before.
+
+        It is the newest, or a new one behind it where that has expired or cannot be read.
+        """
+        if watermark.newest > (newest.start if newest else ""):  # it has expired and is deleted
+            start = max(watermark.until, day_end(watermark.newest))
+            return RollupBuilder(start, watermark.newest), (start, watermark.newest)
+        if newest is None:
+            return RollupBuilder("", NO_ROLLUP), None
+        until = newest.until or min(watermark.until or "~", day_end(newest.start))
+        if newest.has_expired:
+            return RollupBuilder(until, newest.start), (until, newest.start)
+        before = newest.start, newest.previous
+        try:
+            if not newest.until:
+                raise ValueError("a rollup without its end")
+            return RollupBuilder(*before, newest, newest.batches, codec.load(newest.packed)), before
+        except ValueError as error:
+            recounted = self._recounted(newest, until, error)
+            if recounted:
+                self._aside.append(recounted)
+            return RollupBuilder(until, newest.start), before
 
     def _opened(
-        self, newest: Rollup | None, watermark: Watermark, settled: str, first: str
-    ) -> tuple[RollupBuilder, str, Iterator[StoredBatch]]:
-        """The rollup to go on with, up to where it may be stored, and the tail, which is read after that is agreed on.
+        self, newest: Rollup | None, watermark: Watermark, settled: str, builder: RollupBuilder
+    ) -> tuple[str, Iterator[StoredBatch]]:
+        """Up to where the rollup may be stored, and the tail, which is read after that is agreed on.
 
         The watermark is raised where nothing of the tail is below it and some of the tail is settled.
         """
-        start = newest.until if newest else ""
+        start = builder.stored.until if builder.stored else builder.start
         batches = self._table.since(self._stream, start)
         head = next(batches, None)
         begins = head.sort_key.removeprefix("L#") if head else "~"
-        # The watermark is raised over batches. Where there are none below it, they and their rollups have expired.
-        has_expired = newest is None and watermark.until != "" and begins >= watermark.until
-        if has_expired:
-            self._note_gap(None, watermark.until, first)
-        builder = self._begun(newest, EXPIRED if has_expired else NO_ROLLUP)
         is_to_raise = begins < settled and (begins >= watermark.until or self._long_tail is not None)
-        if is_to_raise and watermark.until < settled and self._raise_watermark(settled):
-            return builder, settled, self._table.since(self._stream, start)
-        return builder, watermark.until, chain([head] if head else [], batches)
+        noted = max(watermark.newest, newest.start if newest else "")
+        if is_to_raise and watermark.until < settled and self._raise_watermark(settled, noted):
+            return settled, self._table.since(self._stream, start)
+        if noted > watermark.newest:
+            self._agree(lambda: self._table.note_newest(self._stream, noted))
+        return watermark.until, chain([head] if head else [], batches)
 
     def _following(self, builder: RollupBuilder, at: str) -> RollupBuilder:
         """Store a rollup that ends before `at`, and begin the one that begins there."""
@@ -159,57 +189,56 @@ class Fold:
             self._keep(builder, until=at, final=True)
         return RollupBuilder(at[:10] if at[:10] != builder.day else at, previous)
 
-    def _finish(self, builder: RollupBuilder, seal: str, waiting: int, settled: str) -> None:
+    def _finish(self, builder: RollupBuilder, seal: str, waiting: int, settled: str, watermark: Watermark) -> None:
         """Store the newest rollup if that is worth it, or let the next reader do it if `waiting` logs make it so."""
         worth = self._worth_a_write(builder.stored)
         if builder.unsaved >= worth or (builder.unsaved and not self.complete):
             self._keep(builder, until=seal)
         elif builder.unsaved + waiting >= worth:
-            self._raise_watermark(settled)
+            self._raise_watermark(settled, max(watermark.newest, builder.stored.start if builder.stored else ""))
 
-    def _begun(self, newest: Rollup | None, previous: str) -> RollupBuilder:
-        """The rollup to go on with: the newest, or a new one behind it where that cannot be read."""
-        if newest is None:
-            return RollupBuilder("", previous)
-        try:
-            summary = codec.load(newest.packed)
-        except ValueError as error:
-            recounted = self._recounted(newest, is_newer=isinstance(error, codec.NewerFormat))
-            if recounted:
-                self._aside.append(recounted)
-            return RollupBuilder(newest.until, newest.start)
-        return RollupBuilder(newest.start, newest.previous, newest, newest.batches, summary)
-
-    def _raise_watermark(self, until: str) -> bool:
+    def _raise_watermark(self, until: str, newest: str) -> bool:
         """Whether the watermark is at `until` or beyond now."""
+        return self._agree(lambda: self._table.raise_watermark(self._stream, until, newest))
+
+    def _agree(self, write: Callable[[], None]) -> bool:
+        """Whether something was written to the watermark."""
         if not self._leads:
             return False
         try:
-            self._table.raise_watermark(self._stream, until)
+            write()
         except Unavailable as busy:  # what was asked is still answered
-            logger.warning("A watermark was not raised: %s", busy.__cause__)
+            logger.warning("The watermark was not written: %s", busy.__cause__)
             self._leads, self.is_busy = False, True
         return self._leads
 
-    def _before(self, newest: Rollup, first: str, needs_intervals: NeedsIntervals) -> Iterator[Summary]:
-        """The summaries of the rollups that are final. Notes the gaps between them."""
-        following = newest
-        for rollup in reversed(list(self._table.rollups(self._stream, first, newest.start, self._now))):
-            if following.previous is not None and following.previous > rollup.start:
-                self._note_gap(rollup.until, following.start, first)
-            following = rollup
+    def _before(
+        self, start: str, previous: str | None, first: str, needs_intervals: NeedsIntervals
+    ) -> Iterator[Summary]:
+        """The summaries of the final rollups before the one that starts then. Notes the gaps between them."""
+        for rollup in reversed(list(self._table.rollups(self._stream, first, start, self._now))):
+            # A build that did not name the one before let each rollup end where the next one had its first batch.
+            is_next = rollup.until[:10] >= start[:10] if previous is None else previous <= rollup.start
+            if not is_next:
+                self._note_gap(rollup.until, start, first)
+            following, start, previous = start, rollup.start, rollup.previous
             try:
                 summary = codec.load(rollup.packed)
                 if needs_intervals(summary):
                     codec.load_intervals(summary, self._table.intervals(self._stream, rollup))
             except (LookupError, ValueError) as error:
-                recounted = self._recounted(rollup, is_newer=isinstance(error, codec.NewerFormat))
+                until = rollup.until or min(following, day_end(rollup.start))
+                recounted = self._recounted(rollup, until, error)
                 if recounted is None:
                     continue
                 summary = recounted
             yield summary
-        if following.previous == EXPIRED or (following.previous and following.previous >= first):
-            self._note_gap(None, following.start, first)
+        if previous is None:
+            is_first = start <= first or next(self._table.since(self._stream, first, start), None) is None
+        else:
+            is_first = previous == NO_ROLLUP or previous < first
+        if not is_first:
+            self._note_gap(None, start, first)
 
     def _note_gap(self, start: str | None, until: str, first: str) -> None:
         if until > first:
@@ -222,8 +251,8 @@ class Fold:
             return builder
         try:
             codec.load_intervals(builder.summary, self._table.intervals(self._stream, stored))
-        except (LookupError, ValueError):
-            recounted = self._recounted(stored)
+        except (LookupError, ValueError) as error:
+            recounted = self._recounted(stored, stored.until, error)
             builder = RollupBuilder(stored.until, stored.start)
             if recounted:
                 self._aside.append(recounted)
@@ -233,19 +262,22 @@ class Fold:
 
     # -- counting a rollup anew --------------------------------------------------------------------------------------
 
-    def _recounted(self, rollup: Rollup, *, is_newer: bool = False) -> Summary | None:
+    def _recounted(self, rollup: Rollup, until: str, error: Exception) -> Summary | None:
         """The summary of a rollup that cannot be read, from raw logs; None, and a gap, where not all are kept.
 
-        It is stored in place of a damaged one, not of one in a newer format (`is_newer`).
+        It is stored in place of a damaged one, not of one in a newer format: the build that stored that can read it.
         """
-        logger.error("The rollup R#%s of stream %s cannot be read", rollup.start, self._stream)
+        logger.error("The rollup R#%s of stream %s cannot be read: %s", rollup.start, self._stream, error)
         self.unreadable += 1
-        builder = self._recount(rollup)
+        builder = self._recount(replace(rollup, until=until))
         if rollup.batches is None or (builder.batches or 0) < rollup.batches:
-            self.gaps.append(Gap(rollup.start, rollup.until, expired=False))
+            self.gaps.append(Gap(rollup.start, until, expired=False))
             return None
-        if not is_newer:  # else the build that stored it can read it
-            self._table.keep_rollup(self._stream, builder.rollup(rollup.until), rollup, self._now, final=True)
+        if not isinstance(error, codec.NewerFormat):
+            try:
+                self._table.keep_rollup(self._stream, builder.rollup(until), rollup, self._now, final=True)
+            except Unavailable as busy:
+                logger.warning("A rollup was not stored: %s", busy.__cause__)
         return builder.summary
 
     def _recount(self, rollup: Rollup) -> RollupBuilder:
@@ -263,7 +295,9 @@ class Fold:
                 if wanted is None:
                     break  # it is in the tail, and this or another fold will store it
                 builder = self._recount(wanted)
-                if stored is None or self._counts_more(builder, stored):
+                if stored is None and wanted.previous is None:
+                    pass  # its rollup has expired, which is told
+                elif stored is None or self._counts_more(builder, stored):
                     final = stored is None or stored.intervals is None
                     rollup = builder.rollup(wanted.until)
                     if not self._table.keep_rollup(self._stream, rollup, stored, self._now, final=final):
@@ -284,7 +318,9 @@ class Fold:
             return before, None
         if before and before.start[:10] == received[:10]:
             return before, replace(before, until=after.start)
-        previous = before.start if before else after.previous
+        previous: str | None = before.start if before else NO_ROLLUP
+        if after.previous is None or after.previous > (before.start if before else NO_ROLLUP):
+            previous = None  # one between them is lost, perhaps of this very day
         return None, Rollup(received[:10], after.start, PackedSummary(b"", None), previous=previous)
 
     def _counts_more(self, builder: RollupBuilder, rollup: Rollup) -> bool:

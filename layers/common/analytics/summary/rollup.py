@@ -43,12 +43,13 @@ class Rollup:
     """
 
     start: str
-    until: str
+    until: str  # "" where the item is damaged
     packed: PackedSummary
     batches: int | None = None  # stored batches that it counts; None: a build before this was noted stored it
-    previous: str | None = None  # the start of the rollup before it; NO_ROLLUP, EXPIRED; None: as for `batches`
+    previous: str | None = None  # the start of the rollup before it, or NO_ROLLUP; None: as for `batches`
     intervals_digest: str | None = None  # of intervals that lie in an item of their own
     intervals: bytes | None = None  # in the rollup's own item
+    has_expired: bool = False  # its time to live is over, and DynamoDB has not deleted it yet
 
     @property
     def size(self) -> int:
@@ -57,7 +58,6 @@ class Rollup:
 
 
 NO_ROLLUP = ""  # as `Rollup.previous`: it is the first of its stream
-EXPIRED = "-"  # as `Rollup.previous`: there were rollups before it, which had all expired when it was begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class Watermark:
 
     until: str = ""  # a fold may store everything that was received before this
     late: frozenset[str] = frozenset()  # sort keys of batches that were stored with an earlier time after that
+    newest: str = ""  # the start of the newest rollup that a fold met: if there is none so new, it has been lost
 
 
 def received_at(sort_key: str) -> int:

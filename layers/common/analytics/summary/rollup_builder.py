@@ -18,6 +18,11 @@ _STEP_OF_MANY = 2_000  # and where they are of more hours than
 _MANY_INTERVALS = 100
 
 
+def day_end(start: str) -> str:
+    """When the day of a rollup ends. No two rollups are of the same stretch, so that each can be counted anew."""
+    return isoformat(microseconds(datetime.fromisoformat(start[:10]).replace(tzinfo=UTC) + timedelta(days=1)))
+
+
 @dataclass(slots=True)
 class RollupBuilder:
     """The rollup that is being filled. `stored` is what there is of it in the table."""
@@ -58,12 +63,7 @@ class RollupBuilder:
 
     def rollup(self, until: str) -> Rollup:
         """The rollup up to a time of receipt, or to the end of its day, as it is to be stored."""
-        return Rollup(self.start, min(until, self._midnight), self.packed(), self.batches, self.previous)
-
-    @property
-    def _midnight(self) -> str:
-        """When its day ends. No two rollups are of the same stretch, so that each can be counted anew."""
-        return isoformat(microseconds(datetime.fromisoformat(self.day).replace(tzinfo=UTC) + timedelta(days=1)))
+        return Rollup(self.start, min(until, day_end(self.start)), self.packed(), self.batches, self.previous)
 
     def packed(self) -> PackedSummary:
         """The summary as bytes, limited as often as it takes to fit into an item."""

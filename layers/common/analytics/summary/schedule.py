@@ -64,5 +64,5 @@ def _oldest_unfolded(table: Table, stream: str, now: int) -> int:
         newest, _ = table.newest_rollup(stream, now)
         tail = table.since(stream, newest.until if newest else "")
         return next((stored.received for stored in tail), now)
-    except Unavailable:
+    except (Unavailable, LookupError, ValueError):  # what is wrong with an item is logged and counted by now
         return now
