@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import fields
+from typing import Any
 
 import pytest
 
+from client_middleware import settings as configuration
 from client_middleware.doctor import Check, examine
+from client_middleware.settings import Settings
 from tests.client_middleware.conftest import CollectorProcess
 
 
-def report(**arguments: str) -> dict[str, Check]:
+def report(**arguments: Any) -> dict[str, Check]:
     """The checks by name."""
     return {check.name: check for check in examine(arguments)}
 
@@ -33,6 +37,21 @@ def test_all_is_well(collector: CollectorProcess, monkeypatch: pytest.MonkeyPatc
     assert checks["round trip"].found.endswith(" ms")
     assert checks["clock"].found == "agrees with the service's"
     assert [log["endpoint"] for log in collector.logs] == ["/client-middleware-doctor"]
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(Settings) if each.metadata])
+def test_the_doctor_tells_of_every_setting(name: str) -> None:
+    """A setting that is not at its default has a line with its value and where it comes from; secrets are masked."""
+    given = {
+        "exclude_paths": "/docs",
+        "exclude_methods": "HEAD",
+        "api_base": "http://127.0.0.1:9",
+        "consumer": "tenant",
+    }
+    value = Settings.__dataclass_fields__[name].default or given.get(name, "1")
+    check = report(**{name: value})[name]
+    shown = "…" if name in ("api_key", "ip_secret") else getattr(configuration.load(**{name: value}), name)
+    assert (check.fine, check.found) == (True, f"{shown}  (from argument)")
 
 
 def test_nothing_is_set() -> None:

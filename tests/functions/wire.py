@@ -6,6 +6,7 @@ import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
+from analytics.schema import TEXTS
 from tests.conftest import SETTINGS
 
 if TYPE_CHECKING:
@@ -73,13 +74,11 @@ def row(**changes: Any) -> dict[str, Any]:
         "created_at": "2025-11-24T12:00:00.000000Z",
         "method": "GET",
         "endpoint": "/books/{id}",
-        "ip": "192.0.2.1",
         "process_time": 12.5,
         "status_code": 200,
-        "consumer": None,
-        "user_agent": None,
-        "path": None,
         "weight": 1,
+        **dict.fromkeys(TEXTS),
+        "ip": "192.0.2.1",
     }
     return whole | changes
 

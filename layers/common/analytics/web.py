@@ -22,7 +22,7 @@ from analytics.errors import ApiError, Forbidden, Invalid, Problem, TooLarge, Un
 from analytics.reasons import reason
 from analytics.schema import MAX_BODY, MAX_PROBLEMS
 from analytics.settings import Settings
-from analytics.store import KeyRecord, KeyTable, LogTable
+from analytics.store import KeyRecord, KeyTable, LogTable, Scope
 from analytics.store.quota import Quota
 
 logger = logging.getLogger("analytics")
@@ -90,7 +90,7 @@ def application(title: str) -> FastAPI:
     return app
 
 
-def authorized(service: Service, scope: str, *, erasing: bool = False) -> Callable[..., Awaitable[KeyRecord]]:
+def authorized(service: Service, scope: Scope, *, erasing: bool = False) -> Callable[..., Awaitable[KeyRecord]]:
     """A dependency: the record of the key in X-API-Key. A key that erases its stream is valid only where `erasing`.
 
     Raises Unauthorized without a valid key, Forbidden when the key does not have the scope ("read", "write" or "full"),

@@ -170,6 +170,7 @@ def test_what_became_of_requests_is_kept_by_day_of_receipt() -> None:
         "trimmed": {},
         "unknown_fields": {},
         "dropped": {},
+        "unreadable": 0,
         "last_received_at": "2025-11-24T12:00:00.000000Z",
     }
     assert report(summary, Range(), Period.daily, 10)["delivery"]["dropped"] == {"buffer_full": 2}

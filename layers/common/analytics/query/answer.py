@@ -127,7 +127,7 @@ def _horizon(fold: Fold) -> int | None:
     until = max((gap.until for gap in fold.gaps if gap.expired), default=None)
     if until is None:
         return None
-    at = microseconds(datetime.fromisoformat(until.partition("#")[0]).replace(tzinfo=UTC))
+    at = microseconds(datetime.fromisoformat(until.partition("#")[0]))
     return -(-(at + MAX_AHEAD_US) // _HOUR_US) * _HOUR_US
 
 

@@ -22,7 +22,7 @@ class KeyRecord:
     name: str | None = None  # given by its owner
     erasing: bool = False  # it began the erasure of its stream; it may continue that and do nothing else
 
-    def allows(self, scope: str) -> bool:
+    def allows(self, scope: Scope) -> bool:
         """Whether the key may do what needs this scope: "read", "write", or "full" to manage keys."""
         return self.scope in ("full", scope)
 
