@@ -9,9 +9,11 @@ import hashlib
 import mimetypes
 import random
 import sys
+from collections.abc import Callable
 from functools import cache
+from math import ceil, floor
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -24,12 +26,12 @@ from analytics.query.answer import Question, Source, answer, compared, first_rec
 from analytics.query.cursor import Cursor
 from analytics.query.export import Row, row, to_csv, to_ndjson
 from analytics.query.filter import Filter
-from analytics.query.ranges import Period, parse_range
+from analytics.query.ranges import Period, parse_range, refuse_too_long
 from analytics.schema import TEXT_TYPES, TEXTS
 from analytics.store import KeyRecord
 from analytics.summary.schedule import fold_all
 from analytics.times import SECOND, isoformat
-from analytics.web import Service, application, authorized, header
+from analytics.web import Service, application, authorized, header, refuse_repeated
 
 SCHEDULE_US = 20 * SECOND  # of folding in one scheduled run; the function ends after 29 s
 PAGE_DEADLINE = 8 * SECOND  # of looking for raw logs before a page is cut short
@@ -49,27 +51,43 @@ PAGE_HEADERS = {
 
 
 _text_filters: dict[str, Any] = {
-    name: (TEXT_TYPES[name], Field(None, description=text.filter)) for name, text in TEXTS.items()
+    name: (list[get_args(TEXT_TYPES[name])[0]], Field([], description=text.filter))  # type: ignore[misc]  # not null
+    for name, text in TEXTS.items()
 }
 _TextFilters: Any = create_model("_TextFilters", **_text_filters)
 
 
 class Asked(_TextFilters):  # type: ignore[misc]  # a model that is made of the declaration of a log
-    """What both questions can be narrowed to. A name that is not known is refused: a mistyped filter would lie."""
+    """What both questions can be narrowed to; a log matches a list when it has any of the values.
+
+    A name that is not known is refused: a mistyped filter would lie.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    start_date: str | None = Field(None, description="date or datetime in ISO 8601, UTC where it has no offset")
+    start_date: str | None = Field(
+        None, description="2026-11-24, or 2026-11-24T14:30[:00[.000000]] with Z or an offset as +02:00; without: UTC"
+    )
     end_date: str | None = Field(None, description="the same; a date includes all of that day, a datetime is excluded")
-    method: str | None = Field(None, description="as it was sent: GET is not get")
-    status_code: int | None = Field(None, ge=100, le=599, description="one status code")
-    endpoint: str | None = Field(None, description="the whole of it for the dashboard, a part of it for raw logs")
+    method: list[Annotated[str, Field(min_length=1)]] = Field([], description="as it was sent: GET is not get")
+    status_code: list[Annotated[int, Field(ge=100, le=599)]] = Field([], description="status codes")
+    endpoint: list[Annotated[str, Field(min_length=1)]] = Field(
+        [], description="the whole of it for the dashboard, a part of it for raw logs"
+    )
 
     def filter(self, **conditions: Any) -> Filter:
         """The logs that are asked about; `conditions` are those that only one of the questions has."""
-        texts = {name: value for name in TEXTS if (value := getattr(self, name)) is not None}
-        asked = parse_range(self.start_date, self.end_date)
-        return Filter(asked, method=self.method, status_code=self.status_code, texts=texts, **conditions)
+        return Filter(
+            parse_range(self.start_date, self.end_date),
+            method=frozenset(self.method),
+            status_code=frozenset(self.status_code),
+            texts={name: frozenset(values) for name in TEXTS if (values := getattr(self, name))},
+            **conditions,
+        )
+
+
+SEVERAL = ("method", "status_code", "endpoint", *TEXTS)
+"""The parameters that may be given several times."""
 
 
 class DashboardQuery(Asked):
@@ -81,7 +99,7 @@ class DashboardQuery(Asked):
 
     def wanted(self) -> Filter:
         """The logs that are asked about."""
-        return self.filter(endpoint=self.endpoint)
+        return self.filter(endpoint=frozenset(self.endpoint))
 
 
 class LogsQuery(Asked):
@@ -95,9 +113,9 @@ class LogsQuery(Asked):
     def wanted(self) -> Filter:
         """The logs that are asked about."""
         return self.filter(
-            endpoint_contains=self.endpoint,
-            shortest=_microseconds(self.process_time_min),
-            longest=_microseconds(self.process_time_max),
+            endpoint_contains=frozenset(self.endpoint),
+            shortest=_microseconds(self.process_time_min, ceil),
+            longest=_microseconds(self.process_time_max, floor),
         )
 
 
@@ -107,10 +125,18 @@ def create_app(service: Service) -> FastAPI:
     reader = Depends(authorized(service, "read"))
 
     @app.get("/dashboard", tags=["insights"])
-    async def dashboard(asked: Annotated[DashboardQuery, Query()], key: KeyRecord = reader) -> JSONResponse:
-        """All blocks of the dashboard over a range of time."""
+    async def dashboard(
+        request: Request, asked: Annotated[DashboardQuery, Query()], key: KeyRecord = reader
+    ) -> JSONResponse:
+        """All blocks of the dashboard over a range of time.
+
+        A filter may be given several times: a log matches when it has any of the values. Any other parameter is refused
+        when it comes twice.
+        """
+        refuse_repeated(request, SEVERAL)
         source = Source(service.logs, key.stream, service.now)
         question = Question(asked.wanted(), asked.period, asked.top)
+        refuse_too_long(question.wanted.range, asked.period, service.now())
         blocks = compared(source, question) if asked.compare else answer(source, question)
         return JSONResponse(blocks, headers={"Cache-Control": "no-store"})
 
@@ -119,8 +145,9 @@ def create_app(service: Service) -> FastAPI:
         """The logs themselves, in order of receipt, newest first.
 
         While there may be more, the `Link` header names the next page. `Accept: text/csv` or `application/x-ndjson`
-        gives the same page as a file.
+        gives the same page as a file. Filters may be given several times, as for the dashboard.
         """
+        refuse_repeated(request, SEVERAL)
         rows, following = page(service, key.stream, asked.wanted(), asked.limit, asked.cursor)
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
         if following:
@@ -216,8 +243,9 @@ def _file(name: str) -> tuple[bytes, bytes, str, str]:
     return body, gzip.compress(body, mtime=0), mimetypes.guess_type(name)[0] or "application/octet-stream", etag
 
 
-def _microseconds(milliseconds: float | None) -> int | None:
-    return None if milliseconds is None else round(min(milliseconds, _BEYOND) * 1000)
+def _microseconds(milliseconds: float | None, rounded: Callable[[float], int]) -> int | None:
+    """Whole microseconds. The product is rounded to what was written: 0.07 * 1000 is more than 70."""
+    return None if milliseconds is None else rounded(round(min(milliseconds, _BEYOND) * 1000, 3))
 
 
 def fold_on_schedule(service: Service) -> dict[str, int]:

@@ -6,7 +6,7 @@ from analytics.runtime import lambda_handler
 
 import hmac
 from contextlib import suppress
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, FastAPI, Header, Query, Request, Security
 from fastapi.exceptions import RequestValidationError
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from analytics import api_key
 from analytics.errors import Invalid, NotFound, Problem, Unauthorized
 from analytics.reasons import KEY_ID, PRINTABLE
-from analytics.store import KeyRecord
+from analytics.store import KeyRecord, Scope
 from analytics.store.erasure import Erasure
 from analytics.times import isoformat
 from analytics.web import Service, api_key_header, application, authorized, read_body
@@ -32,7 +32,7 @@ class _Asked(BaseModel):
 class KeyOptions(_Asked):
     """The options of a new key. All are optional."""
 
-    scope: Literal["full", "read", "write"] = Field("full", description="`write` tracks, `read` reads, `full` does all")
+    scope: Scope = Field("full", description="`write` tracks, `read` reads, `full` does all")
     name: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTABLE)
 
 

@@ -21,10 +21,10 @@ from functions.dashboard.app import create_app as create_dashboard
 from functions.ingest.app import create_app as create_ingest
 from functions.keys.app import KeyOptions, RotationOptions
 from functions.keys.app import create_app as create_keys
-from local.tools.response_schemas import EXAMPLES, SCHEMAS, ref
+from local.tools.response_schemas import ANSWERS, EXAMPLES, SCHEMAS, ref
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from analytics.web import Service
 
@@ -69,24 +69,6 @@ BODIES: dict[str, tuple[Callable[[], dict[str, Any]], bool]] = {
 every start."""
 
 DATES = {"anyOf": [{"format": "date"}, {"format": "date-time"}]}  # of the parameters start_date and end_date
-
-ANSWERS: dict[str, tuple[int, str, str, tuple[int, ...]]] = {
-    "generate_key": (201, "NewKey", "The key.", (401, 403, 409, 413, 415, 422, 429, 503)),
-    "keys": (200, "Key", "The keys to this data.", (401, 403, 429, 503)),
-    "rotate_key": (201, "RotatedKey", "The new key.", (401, 403, 404, 409, 413, 415, 422, 429, 503)),
-    "delete_key": (200, "Revoked", "The key is revoked; all is erased.", (401, 403, 404, 422, 429, 503)),
-    "track": (200, "Accepted", "The log is stored.", (401, 403, 413, 415, 422, 429, 503)),
-    "track_batch": (
-        200,
-        "Accepted",
-        "The valid logs are stored, now or before.",
-        (401, 403, 409, 413, 415, 422, 429, 503),
-    ),
-    "dashboard": (200, "Dashboard", "Every block.", (401, 403, 422, 429, 503)),
-    "raw_logs": (200, "RawLog", "A page of logs.", (401, 403, 422, 429, 503)),
-    "health": (200, "Health", "It runs.", (429,)),
-}
-"""By operation: the status of its answer, the schema, what that means, and the statuses it may be refused with."""
 
 
 def document() -> dict[str, Any]:
@@ -135,7 +117,10 @@ def document() -> dict[str, Any]:
 def _operation(found: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     """An operation as FastAPI describes it, with our answers; the schemas of its body are added to `schemas`."""
     name = found["summary"].lower().replace(" ", "_")
-    status, schema, meaning, refusals = ANSWERS[name]
+    if name not in ANSWERS:
+        raise LookupError(f"Say in response_schemas.ANSWERS what {name} answers, and in SCHEMAS and EXAMPLES its form")
+    status, schema, meaning, *more = ANSWERS[name]
+    refusals = _refusals(found, name in BODIES, more)
     operation: dict[str, Any] = {
         "tags": found["tags"],
         "summary": found["description"].split("\n\n")[0].replace("\n", " "),
@@ -163,6 +148,13 @@ def _operation(found: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]
         operation["responses"]["409"] |= {"description": meaning}
         operation["responses"]["409"]["content"]["application/json"]["example"] = {"detail": OTHER_LOGS}
     return operation
+
+
+def _refusals(found: dict[str, Any], has_body: bool, more: Iterable[int]) -> list[int]:
+    """The statuses by which an operation refuses: by key, by body, by what is asked, by the gateway, and `more`."""
+    secured = (401, 403, 503) if "security" in found else ()
+    asked = any(each["in"] == "query" for each in found.get("parameters", ()))
+    return sorted({429, *secured, *((413, 415, 422) if has_body else ()), *((422,) if asked else ()), *more})
 
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:

@@ -6,11 +6,21 @@ later. A test holds these schemas to real answers.
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from typing import Any, cast, get_args
 
 from pydantic import TypeAdapter
 
+from analytics.batch import Batch
 from analytics.blocks import Dashboard
+from analytics.query.export import COLUMNS, row
+from analytics.query.filter import Filter
+from analytics.query.ranges import Period
+from analytics.query.report import Report
+from analytics.schema import TEXTS, Log
+from analytics.store import Scope
+from analytics.summary.summary import Summary
+from analytics.times import isoformat
 
 Schema = dict[str, Any]
 
@@ -63,6 +73,40 @@ def _untitled(schema: Any) -> Any:
     return [_untitled(each) for each in schema] if isinstance(schema, list) else schema
 
 
+def raw_log_schema() -> Schema:
+    """The schema of a row of /raw_logs, from the declaration of a log."""
+    known = {
+        "id": described(TEXT, "where the log lies; also a cursor"),
+        "created_at": TIME,
+        "process_time": {"type": "number", "minimum": 0, "description": "milliseconds"},
+        "status_code": INTEGER,
+        "weight": described({"type": "integer", "minimum": 1}, "requests this log stands for"),
+        **dict.fromkeys(TEXTS, TEXT_OR_NULL),
+    }
+    return fields(**{name: known.get(name, TEXT) for name in COLUMNS})
+
+
+def _examples_of_logs() -> dict[str, Any]:
+    """A log and a dashboard, made of four logs by the code that answers."""
+    shown_as = {"ip": "192.0.2.1", "consumer": "acme", "user_agent": "curl/8.5.0", "path": "/books/7"}
+    texts = {name: shown_as.get(name, name) for name in TEXTS}
+    received = 1_795_529_109_120_000  # 2026-11-24T14:05:09.12Z
+    logs = [
+        {"created_at": received - after, "method": "GET", "endpoint": "/books/{id}", "process_time": spent}
+        | {"status_code": status, **texts}
+        for after, spent, status in ((2_120_000, 18.26, 200), (3_000_000, 18.26, 200), (4_000_000, 18.26, 200))
+    ]
+    logs.append(logs[0] | {"process_time": 61.5, "status_code": 404, "ip": "2001:db8::1", "consumer": None})
+    batch = Batch.of([cast("Log", log) for log in logs], Counter({"trimmed.user_agent": 1}))
+    summary = Summary()
+    summary.fold(batch, received)
+    report = Report(Filter(), Period.daily, 10)
+    report.add(summary)
+    covered = {"start": None, "end": None, "period": "daily", "complete": True, "reached": None, "horizon": None}
+    shown = row(f"L#{isoformat(received)}#b1", batch, len(batch) - 2)
+    return {"RawLog": dict(shown), "Dashboard": report.blocks() | {"range": covered}}
+
+
 SCHEMAS: dict[str, Schema] = {
     "NewKey": fields(
         api_key=described(TEXT, "shown this once"), key_id=described(TEXT, "no secret: names the key"), created_at=TIME
@@ -75,7 +119,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Key": fields(
         key_id=described(TEXT, "no secret: names the key"),
-        scope={"type": "string", "enum": ["full", "read", "write"]},
+        scope={"type": "string", "enum": list(get_args(Scope))},
         name=described(TEXT_OR_NULL, "what its owner calls it"),
         created_at=TIME,
         expires_at=described(TIME_OR_NULL, "when it ends; null: not by itself"),
@@ -101,23 +145,10 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "GatewayRefusal": fields("What the gateway itself answers, before any function is called.", message=TEXT),
     "Health": fields(status={"const": "ok"}, time=TIME),
-    "RawLog": fields(
-        id=described(TEXT, "where the log lies; also a cursor"),
-        created_at=TIME,
-        method=TEXT,
-        endpoint=TEXT,
-        ip=TEXT_OR_NULL,
-        process_time={"type": "number", "minimum": 0, "description": "milliseconds"},
-        status_code=INTEGER,
-        consumer=TEXT_OR_NULL,
-        user_agent=TEXT_OR_NULL,
-        path=described(TEXT_OR_NULL, "the raw path, where the client sends it"),
-        weight=described({"type": "integer", "minimum": 1}, "requests this log stands for"),
-    ),
+    "RawLog": raw_log_schema(),
     **block_schemas(),
 }
 
-_SPENT = {"p50": 18.26, "p95": 61.5, "p99": 61.5}
 EXAMPLES: dict[str, Any] = {
     "NewKey": {
         "api_key": "aak_4dQ0ZBWqGkUW7xY1nTjhR9vLc2s3fXYZ1aB",
@@ -141,7 +172,7 @@ EXAMPLES: dict[str, Any] = {
     "Erasure": {"deleted": 1024, "complete": True},
     "Accepted": {
         "accepted": 199,
-        "rejected": [{"index": 3, "field": "ip", "reason": "Input should be an IPv4 or IPv6 address, or null"}],
+        "rejected": [{"index": 3, "field": "status_code", "reason": "Input should be a valid integer"}],
         "duplicate": False,
     },
     "Invalid": {
@@ -154,71 +185,20 @@ EXAMPLES: dict[str, Any] = {
     },
     "GatewayRefusal": {"message": "Too Many Requests"},
     "Health": {"status": "ok", "time": "2026-11-24T14:05:09.120000Z"},
-    "RawLog": {
-        "id": "TCMyMDI2LTExLTI0VDE0OjA1OjA5LjEyMDAwMFojYjEvMA",
-        "created_at": "2026-11-24T14:05:07.000000Z",
-        "method": "GET",
-        "endpoint": "/books/{id}",
-        "ip": "192.0.2.1",
-        "process_time": 18.26,
-        "status_code": 200,
-        "consumer": "acme",
-        "user_agent": "curl/8.5.0",
-        "path": "/books/7",
-        "weight": 1,
-    },
-    "Dashboard": {
-        "summary": {
-            "total_requests": 4,
-            "unique_ips": 2,
-            "avg_response_time": 29.07,
-            "min_response_time": 18.26,
-            "max_response_time": 61.5,
-            "error_rate": 25.0,
-            **_SPENT,
-        },
-        "method_usage": {"GET": 4},
-        "endpoint_stats": [
-            {
-                "endpoint": "/books/{id}",
-                "is_other": False,
-                "requests": 4,
-                "avg_time": 29.07,
-                "errors_count": 1,
-                **_SPENT,
-            }
-        ],
-        "status_codes": {"200": 3, "404": 1},
-        "top_ips": [{"ip": "192.0.2.1", "requests": 3}, {"ip": "2001:db8::1", "requests": 1}],
-        "top_consumers": [{"consumer": "acme", "is_other": False, "requests": 3, "errors_count": 0}],
-        "time_series": [
-            {
-                "timestamp": "2026-11-24",
-                "requests": 4,
-                "avg_time": 29.07,
-                "error_rate": 0.25,
-                "errors_count": 1,
-                **_SPENT,
-            }
-        ],
-        "delivery": {
-            "accepted": 4,
-            "rejected": {},
-            "duplicates": 0,
-            "skewed": 0,
-            "dropped": {},
-            "unreadable": 0,
-            "last_received_at": "2026-11-24T14:05:09.120000Z",
-        },
-        "range": {"start": None, "end": None, "period": "daily", "complete": True, "reached": None, "horizon": None},
-        "precision": {
-            "percentiles": 0.01,
-            "unique_ips": 0.0,
-            "top_ips_low_by_at_most": 0,
-            "endpoints_low_by_at_most": 0,
-            "consumers_low_by_at_most": 0,
-            "requests_low_by_at_most": 0,
-        },
-        "unavailable": {},
-    },
+} | _examples_of_logs()
+
+ANSWERS: dict[str, tuple[Any, ...]] = {
+    "generate_key": (201, "NewKey", "The key.", 409),
+    "keys": (200, "Key", "The keys to this data."),
+    "rotate_key": (201, "RotatedKey", "The new key.", 404, 409),
+    "delete_key": (200, "Revoked", "The key is revoked; all is erased.", 404),
+    "track": (200, "Accepted", "The log is stored."),
+    "track_batch": (200, "Accepted", "The valid logs are stored, now or before.", 409),
+    "dashboard": (200, "Dashboard", "Every block."),
+    "raw_logs": (200, "RawLog", "A page of logs."),
+    "health": (200, "Health", "It runs."),
 }
+"""By operation: the status of its answer, the schema, what that means, and further statuses it may be refused with.
+
+Those of keys, bodies, parameters and the gateway go without saying.
+"""

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from analytics.schema import TEXTS
 from tests.conftest import NOON
 
 DAY = 86_400 * 1_000_000  # microseconds
@@ -27,7 +28,7 @@ logs = st.lists(
         },
         optional={
             "weight": st.integers(1, 5),
-            "consumer": st.sampled_from(("ann", "bob", None)),
+            **{name: st.sampled_from((f"one {name}", f"another {name}", None)) for name in TEXTS if name != "ip"},
         },
     ),
     max_size=30,

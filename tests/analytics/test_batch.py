@@ -43,7 +43,7 @@ def rows(batch: Batch) -> Logs:
 
 def written_out(logs: Logs) -> Logs:
     """Logs in order of time, every optional field written out."""
-    optional = {"ip": None, "consumer": None, "user_agent": None, "path": None, "weight": 1}
+    optional = dict.fromkeys(TEXTS) | {"weight": 1}
     return sorted((optional | log for log in logs), key=lambda log: cast("int", log["created_at"]))
 
 

@@ -21,10 +21,11 @@ from tests.analytics.strategies import DAY
 from tests.conftest import NOON
 
 GOLDEN = Path(__file__).parent / "golden"
+GET_404 = Filter(Range(NOON - DAY, NOON - DAY // 24), method=frozenset({"GET"}), status_code=frozenset({404}))
 QUESTIONS = {
     "daily": (Filter(), Period.daily),
     "hourly": (Filter(), Period.hourly),
-    "filtered": (Filter(Range(NOON - DAY, NOON - DAY // 24), method="GET", status_code=404), Period.hourly),
+    "filtered": (GET_404, Period.hourly),
 }
 
 
@@ -59,7 +60,7 @@ def test_a_stored_summary_says_what_it_said(name: str, question: str) -> None:
     merged = Summary()
     merged.merge(loaded)
     for summary in (loaded, codec.load(codec.dump(merged))):
-        report = Report(*QUESTIONS[question], 10)
+        report = Report(*QUESTIONS[question], 10, now=NOON - 1)
         report.add(summary)
         blocks = json.loads(json.dumps(report.blocks()))
         told = blocks.pop("unavailable")
@@ -74,4 +75,6 @@ def like(block: Any, expected: Any) -> Any:
         return {name: like(block[name], expected[name]) for name in expected}
     if isinstance(expected, list):
         return [like(*both) for both in zip(block, expected, strict=True)]
+    if isinstance(expected, float) and block is not None and abs(block - expected) < 0.0051:
+        return expected  # two decimals were shown then, and there are more now
     return block

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client_middleware.address import Addresses, behind_proxies, parse
+from client_middleware.address import MAX_REMEMBERED, Addresses, behind_proxies, parse
 from client_middleware.values import Networks
 
 NOON = 1_763_985_600.0  # 2025-11-24T12:00:00Z
@@ -119,6 +119,14 @@ def test_hashed() -> None:
         made("hashed", secret=b"other")["203.0.113.7"],
     ]
     assert len({kept, *others}) == 4
+
+
+def test_the_cache_is_bounded() -> None:
+    """However many addresses there are, a bounded number of them is remembered."""
+    addresses = made("full")
+    for number in range(2 * MAX_REMEMBERED):
+        assert addresses[str(IPv4Address(number))] == str(IPv4Address(number))
+    assert len(addresses) <= MAX_REMEMBERED
 
 
 def test_the_day_ends_at_midnight() -> None:

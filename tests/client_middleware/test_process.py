@@ -32,7 +32,7 @@ def run(code: str, folder: Path = ROOT, **environment: str) -> str:
         env=os.environ | {"ANALYTICS_FLUSH_SECONDS": "60", "ANALYTICS_API_KEY": "good"} | environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -94,10 +94,36 @@ def test_exit_without_a_service() -> None:
         | {"API_BASE": "http://127.0.0.1:9", "ANALYTICS_API_KEY": "k", "ANALYTICS_SHUTDOWN_SECONDS": "1"},
         capture_output=True,
         text=True,
-        timeout=15,
+        timeout=60,
     )
     assert done.returncode == 0
     assert "5 logs could not be delivered before the exit" in done.stderr
+
+
+CLOSED = (
+    APP
+    + """
+from client_middleware import TrackingMiddleware
+tracked = TrackingMiddleware(FastAPI())
+asyncio.run(ask(tracked, "/docs"))
+print(tracked.tracker.close(1), flush=True)
+"""
+)
+
+
+def test_exit_after_a_shutdown_in_vain(collector: CollectorProcess) -> None:
+    """An app whose flush at the shutdown has timed out does not wait as long once more at the exit of its process."""
+    collector.behave(*["slow:60"] * 10)
+    environment = {"API_BASE": collector.url, "ANALYTICS_API_KEY": "good", "ANALYTICS_SHUTDOWN_SECONDS": "60"}
+    with subprocess.Popen(
+        [sys.executable, "-c", CLOSED], cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "False\n"
+            assert process.wait(50) == 0
+        finally:
+            process.kill()
 
 
 FORK = (

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from analytics.errors import Invalid
-from analytics.schema import parse_batch
+from analytics.wire import WIRE
 from client_middleware import wire
 from client_middleware.buffer import Row
 from client_middleware.delivery import Delivery
@@ -253,10 +253,10 @@ def test_one_log_that_cannot_be_written(caplog: pytest.LogCaptureFixture) -> Non
 def test_what_the_service_says_of_an_unknown_field() -> None:
     """The reason by which the client knows an unknown field is the one that the service gives."""
     body, _ = Encoder().batch([row(optional=texts(region="north"))], "an-id", "an-instance", {})
-    _, (problem,) = parse_batch(body)
+    (problem,) = WIRE.batch(body).problems
     assert (problem.field, problem.reason) == ("region", UNKNOWN)
     with pytest.raises(Invalid) as caught:
-        parse_batch(body.replace(b'"batch_id"', b'"stage":"x","batch_id"'))
+        WIRE.batch(body.replace(b'"batch_id"', b'"stage":"x","batch_id"'))
     assert [(each.index, each.field, each.reason) for each in caught.value.problems if each.index is None] == [
         (None, "stage", UNKNOWN)
     ]

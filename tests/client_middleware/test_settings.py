@@ -48,6 +48,15 @@ def test_a_dotenv_above(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     assert "OTHER_SECRET" not in os.environ
 
 
+def test_two_dotenvs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the nearest .env does not set is taken from the next one above it."""
+    (tmp_path / ".env").write_text("API_BASE=http://above\nANALYTICS_API_KEY=above\n")
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper/.env").write_text("API_BASE=http://nearer\n")
+    monkeypatch.chdir(tmp_path / "deeper")
+    assert (load().api_base, load().api_key) == ("http://nearer", "above")
+
+
 def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty environment variable leaves the default."""
     monkeypatch.setenv("ANALYTICS_SAMPLE_RATE", "")

@@ -181,6 +181,30 @@ def test_hashed_addresses_change_daily(sink: MemorySink) -> None:
     assert today == tonight != tomorrow
 
 
+def test_the_secret_of_hashed_addresses() -> None:
+    """The secret that is set makes the hashes, in every process the same ones; without one, the API key does."""
+    scope = {"type": "http", "method": "GET", "headers": [], "client": ("203.0.113.7", 1)}
+    kept = []
+    for secret in (None, "one", "two", "one"):
+        sink = MemorySink()
+        Tracker(Settings(ip="hashed", api_key="key", ip_secret=secret), sink).record(scope, "/", NOON, 0.001, 200)
+        kept += recorded(sink, "ip")
+    assert len(set(kept)) == 3
+    assert kept[1] == kept[3]
+
+
+def test_a_flush_of_every_app(collector: CollectorProcess) -> None:
+    """A flush of the process says that something is left if one app has something left, however many have not."""
+    collector.kill()
+    trackers = [Tracker(Settings(), MemorySink()) for _ in range(10)]
+    trackers.insert(5, Tracker(Settings(api_base=collector.url, api_key="good")))
+    trackers[5].record({"type": "http", "method": "GET", "headers": []}, "/", NOON, 0.001, 200)
+    assert not flush(0.3)
+    collector.start()
+    assert flush(20)
+    assert collector.requests == 1
+
+
 def test_a_request_that_cannot_be_recorded_is_counted(collector: CollectorProcess) -> None:
     """A request lost to an exception in `consumer` is reported as lost, and the others are stored."""
 

@@ -51,6 +51,23 @@ def test_an_endless_answer() -> None:
     assert MAX_ANSWER < len(outcome.answer) < MAX_ANSWER + (1 << 20)
 
 
+def dripping() -> Iterator[bytes]:
+    """An answer of which a little comes from time to time, for four seconds."""
+    yield b"HTTP/1.1 200 OK\r\ncontent-length: 80\r\n\r\n"
+    for _ in range(80):
+        threading.Event().wait(0.05)
+        yield b" "
+
+
+def test_an_answer_that_drips() -> None:
+    """An answer that comes byte by byte is waited for until the time-out, and the batch may be stored."""
+    with listening(dripping()) as address:
+        transport = Transport(address, "key", 0.3)
+        outcome = transport.post(BATCH)
+        transport.close()
+    assert (outcome.kind, outcome.reason, outcome.maybe_stored) == ("again", "unconfirmed", True)
+
+
 def test_no_proxy(collector: CollectorProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that the environment names is used, but not for the hosts in NO_PROXY."""
     with socket.create_server(("127.0.0.1", 0)) as unused:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.schema import MAX_BODY, MAX_DURATION_MS, MAX_LOGS, OLDEST_US, parse_batch
+from analytics.schema import MAX_BODY, MAX_DURATION_MS, MAX_LOGS, OLDEST_US
+from analytics.wire import WIRE
 from client_middleware import wire
 from client_middleware.buffer import Row
 from client_middleware.fields import FIELDS, write
@@ -39,10 +40,10 @@ rows = st.tuples(
 def test_the_service_takes_every_log(batch: list[Row]) -> None:
     """Whatever an app is called and whatever its clients send, each log is valid to the service."""
     body, rest = Encoder().batch(batch, "an-id", "an-instance", {"overflow": 3})
-    envelope, problems = parse_batch(body)
-    assert (problems, len(envelope["logs"]), list(rest)) == ([], len(batch), [])
-    assert envelope["dropped"] == {"overflow": 3}
-    for log, row in zip(envelope["logs"], batch, strict=True):
+    received = WIRE.batch(body)
+    assert (received.problems, len(received.logs), list(rest)) == ([], len(batch), [])
+    assert received.counts == {"dropped.overflow": 3}
+    for log, row in zip(received.logs, batch, strict=True):
         at, seconds, method, _, status, ip, _, weight = row
         assert abs(log["created_at"] - at * 1e6) <= 1.5
         assert log["process_time"] == pytest.approx(min(seconds * 1000, MAX_DURATION_MS), abs=0.0006)

@@ -95,7 +95,7 @@ def test_a_batch_is_stored_once(api: Api) -> None:
     assert again == {"accepted": 0, "duplicate": True, "rejected": first["rejected"]}
     board = api.get("/dashboard", params={"period": "hourly"}).json()
     assert board["method_usage"] == {"GET": 1, "POST": 1}
-    assert [(point["timestamp"], point["requests"]) for point in board["time_series"]] == [
+    assert [(point["timestamp"], point["requests"]) for point in board["time_series"] if point["requests"]] == [
         (HOUR.strftime("%Y-%m-%dT%H:%MZ"), 2)
     ]
     assert (board["delivery"]["accepted"], board["delivery"]["duplicates"]) == (2, 2)
@@ -121,7 +121,8 @@ def test_losses_are_counted_by_their_reason(api: Api) -> None:
     delivery = api.get("/dashboard").json()["delivery"]
     assert datetime.now(UTC) - datetime.fromisoformat(delivery.pop("last_received_at")) < timedelta(minutes=1)
     assert sum(delivery.pop("rejected").values()) == 1
-    assert delivery == {"accepted": 2, "duplicates": 2, "skewed": 1, "dropped": {"buffer_full": 7}}
+    told = {"accepted": 2, "duplicates": 2, "skewed": 1, "dropped": {"buffer_full": 7}}
+    assert delivery == told | {"local_times": 0, "trimmed": {}, "unknown_fields": {}}
 
 
 def test_a_range_is_compared_with_the_one_before(api: Api) -> None:

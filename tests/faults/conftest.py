@@ -17,7 +17,7 @@ import uvicorn
 
 from analytics.store import KeyTable, LogTable
 from analytics.store.client import connect
-from analytics.summary import fold
+from analytics.summary import schedule
 from analytics.web import Service
 from bench.load import Account, Caller, Shop
 from bench.storm import InTurn, Met, Storm
@@ -88,7 +88,7 @@ def stormy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 
     Each run of the schedule folds, even when the last one was a moment ago.
     """
-    monkeypatch.setattr(fold, "DUE_US", 0)
+    monkeypatch.setattr(schedule, "DUE_US", 0)
     with ExitStack() as running:
         if request.param == "moto":
             upstream = running.enter_context(DatabaseServer()).url

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import count as counting
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from analytics import api_key
+from analytics.query.ranges import NOT_A_DATE
 from analytics.store import KeyRecord, LogTable
 from analytics.web import Service
 from tests.conftest import NOON, Api, Clock, shared_client
+from tests.functions.behind_gateway import operations
 from tests.functions.wire import EMPTY_DELIVERY, UNAUTHORIZED, batch, delivery, log, send
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 RECEIVED = "2025-11-24T12:00:00.000000Z"
 PERIODS = ("minutely", "hourly", "daily", "weekly", "monthly")
@@ -23,6 +29,7 @@ NO_SUMMARY = {
     "min_response_time": None,
     "max_response_time": None,
     "error_rate": 0.0,
+    "error_share": 0.0,
     "p50": None,
     "p95": None,
     "p99": None,
@@ -31,6 +38,7 @@ EXACT = {
     "percentiles": 0.01,
     "unique_ips": 0.0,
     "top_ips_low_by_at_most": 0,
+    "methods_low_by_at_most": 0,
     "endpoints_low_by_at_most": 0,
     "consumers_low_by_at_most": 0,
     "requests_low_by_at_most": 0,
@@ -79,7 +87,8 @@ def point(timestamp: str, requests: int = 0, errors: int = 0, ms: float | None =
         "timestamp": timestamp,
         "requests": requests,
         "avg_time": ms,
-        "error_rate": round(errors / requests, 2) if requests else 0.0,
+        "error_rate": round(errors / requests, 4) if requests else 0.0,
+        "error_share": round(errors / requests, 6) if requests else 0.0,
         "errors_count": errors,
         "p50": ms,
         "p95": ms,
@@ -109,6 +118,7 @@ def test_every_block_of_a_small_dashboard(api: Api) -> None:
             "min_response_time": 0.0,
             "max_response_time": 200.0,
             "error_rate": 33.33,
+            "error_share": 0.333333,
             "p50": near(20),
             "p95": near(200),
             "p99": near(200),
@@ -121,6 +131,7 @@ def test_every_block_of_a_small_dashboard(api: Api) -> None:
                 "requests": 3,
                 "avg_time": 20.0,
                 "errors_count": 1,
+                "error_share": 0.333333,
                 "p50": near(20),
                 "p95": near(30),
                 "p99": near(30),
@@ -131,6 +142,7 @@ def test_every_block_of_a_small_dashboard(api: Api) -> None:
                 "requests": 2,
                 "avg_time": 200.0,
                 "errors_count": 1,
+                "error_share": 0.5,
                 "p50": 200.0,
                 "p95": 200.0,
                 "p99": 200.0,
@@ -141,6 +153,7 @@ def test_every_block_of_a_small_dashboard(api: Api) -> None:
                 "requests": 1,
                 "avg_time": 0.0,
                 "errors_count": 0,
+                "error_share": 0.0,
                 "p50": 0.0,
                 "p95": 0.0,
                 "p99": 0.0,
@@ -170,11 +183,22 @@ def test_every_block_of_a_small_dashboard(api: Api) -> None:
 
 @pytest.mark.parametrize("period", PERIODS)
 def test_a_dashboard_without_logs_is_zeros_nulls_and_empty_lists(api: Api, period: str) -> None:
-    """Never an error, in any period, with or without a range."""
-    asked = {"start": "2025-11-01T00:00:00.000000Z", "end": "2025-11-25T00:00:00.000000Z"}
+    """Never an error, in any period, with or without a range; the points of a range are there, with zeros."""
+    start = "2025-11-17" if period == "minutely" else "2025-11-01"
+    asked = {"start": f"{start}T00:00:00.000000Z", "end": "2025-11-24T00:00:00.000000Z"}
     assert dashboard(api, period=period) == EMPTY | {"range": EMPTY["range"] | {"period": period}}  # type: ignore[operator]
-    in_november = dashboard(api, period=period, start_date="2025-11-01", end_date="2025-11-24")
-    assert in_november == EMPTY | {
+    in_november = dashboard(api, period=period, start_date=start, end_date="2025-11-23")
+    number, first, last = {
+        "minutely": (10_080, "2025-11-17T00:00Z", "2025-11-23T23:59Z"),
+        "hourly": (23 * 24, "2025-11-01T00:00Z", "2025-11-23T23:00Z"),
+        "daily": (23, "2025-11-01", "2025-11-23"),
+        "weekly": (4, "2025-10-27", "2025-11-17"),
+        "monthly": (1, "2025-11", "2025-11"),
+    }[period]
+    series = in_november.pop("time_series")
+    assert (len(series), series[0], series[-1]) == (number, point(first), point(last))
+    rest = {name: block for name, block in EMPTY.items() if name != "time_series"}
+    assert in_november == rest | {
         "range": asked | {"period": period, "complete": True, "reached": None, "horizon": None}
     }
 
@@ -208,6 +232,7 @@ def test_a_log_counts_for_as_many_requests_as_it_weighs(api: Api) -> None:
         "min_response_time": 10.0,
         "max_response_time": 50.0,
         "error_rate": 25.0,
+        "error_share": 0.25,
         "p50": near(10),
         "p95": near(50),
         "p99": near(50),
@@ -218,6 +243,50 @@ def test_a_log_counts_for_as_many_requests_as_it_weighs(api: Api) -> None:
     assert blocks["top_consumers"] == [{"consumer": "acme", "is_other": False, "requests": 4, "errors_count": 1}]
     assert [each["requests"] for each in blocks["endpoint_stats"] + blocks["time_series"]] == [4, 4]
     assert blocks["delivery"]["accepted"] == 4
+
+
+DURATIONS: list[tuple[list[float], float, float, float, float]] = [  # milliseconds: sent; average, p50, least, most
+    ([0.012], 0.012, 0.012, 0.012, 0.012),
+    ([0.004, 0.004, 0.005], 0.004333, 0.004, 0.004, 0.005),
+    ([0.001, 0.0, 0.0], 0.0003333, 0.0, 0.0, 0.001),
+    ([0.0], 0.0, 0.0, 0.0, 0.0),
+    ([0.987], 0.987, 0.987, 0.987, 0.987),
+    ([1.2345, 1.2355], 1.235, 1.234, 1.234, 1.236),
+    ([9.8765], 9.876, 9.876, 9.876, 9.876),
+    ([18.263], 18.26, 18.26, 18.26, 18.26),
+    ([18.269], 18.27, 18.27, 18.27, 18.27),
+    ([123.456, 123.457], 123.46, 123.46, 123.46, 123.46),
+    ([86_399_999.999], 86_400_000.0, 86_400_000.0, 86_400_000.0, 86_400_000.0),
+]
+
+
+def test_durations_are_shown_to_four_digits(api: Api) -> None:
+    """And two decimals at least: of microseconds as of days, in every block that has any."""
+    for number, (sent, average, p50, least, most) in enumerate(DURATIONS):
+        endpoint = f"/{number}"
+        send(api, *(log(process_time=ms, endpoint=endpoint) for ms in sent), batch_id=endpoint[1:])
+        blocks = dashboard(api, endpoint=endpoint)
+        summary = blocks["summary"]
+        names = ("avg_response_time", "min_response_time", "max_response_time")
+        assert [summary[name] for name in names] == [average, least, most], sent
+        assert summary["p50"] == near(p50), sent
+        assert least <= summary["p50"] <= summary["p95"] <= summary["p99"] <= most, sent
+        for row in (blocks["endpoint_stats"][0], blocks["time_series"][0]):
+            assert (row["avg_time"], row["p50"]) == (average, summary["p50"]), sent
+
+
+def test_the_share_of_errors_is_told_in_one_unit(api: Api) -> None:
+    """`error_share` is 0 to 1 in every block; `error_rate` is percent in the summary and 0 to 1 in the time series."""
+    send(api, log(weight=9_999), log(status_code=500, weight=2))
+    blocks = dashboard(api)
+    assert (blocks["summary"]["error_rate"], blocks["time_series"][0]["error_rate"]) == (0.02, 0.0002)
+    shares = [row["error_share"] for row in (blocks["summary"], blocks["endpoint_stats"][0], blocks["time_series"][0])]
+    assert shares == [0.0002] * 3
+    send(api, log(status_code=404, weight=5_000), batch_id="b2")
+    blocks = dashboard(api)
+    assert (blocks["summary"]["error_rate"], blocks["time_series"][0]["error_rate"]) == (33.34, 0.3334)
+    shares = [row["error_share"] for row in (blocks["summary"], blocks["endpoint_stats"][0], blocks["time_series"][0])]
+    assert shares == [0.333444] * 3
 
 
 @pytest.mark.parametrize("top", [1, 2, 1000])
@@ -249,16 +318,31 @@ FILTERS: list[tuple[dict[str, Any], int]] = [
     ({"consumer": "acme"}, 2),
     ({"method": "GET", "endpoint": "/a", "status_code": 200, "consumer": "acme"}, 1),
     ({"method": "POST", "status_code": 404}, 0),
+    ({"status_code": [404, 500]}, 2),
+    ({"status_code": [500, 404, 404]}, 2),
+    ({"status_code": [200, 599]}, 2),
+    ({"method": ["GET", "POST"]}, 4),
+    ({"method": ["GET", "POST"], "status_code": [404, 500, 503], "endpoint": ["/a", "/a/b"]}, 1),
+    ({"endpoint": ["/a", "/a/b"]}, 3),
+    ({"consumer": ["acme", "bolt", "bolt"]}, 3),
+    ({"consumer": ["bolt", "nobody"]}, 1),
+    ({"consumer": ["nobody", "else"]}, 0),
+    ({"ip": ["192.0.2.1", "::ffff:192.0.2.7"], "method": "POST"}, 1),
+    ({"ip": ["192.0.2.7", "192.0.2.8"]}, 1),
+    ({"consumer": ["acme", "bolt"], "ip": ["192.0.2.1", "192.0.2.8"]}, 2),
 ]
 
 
 def test_filters_narrow_what_is_counted(api: Api) -> None:
-    """Each must hold; an endpoint is matched whole, a method in its case; every block counts the same requests."""
+    """Each must hold, with any of its values; an endpoint is matched whole, a method in its case.
+
+    Every block counts the same requests.
+    """
     send(
         api,
         log(endpoint="/a", consumer="acme"),
         log(endpoint="/a/b", status_code=404, consumer="acme"),
-        log(endpoint="/a", method="POST"),
+        log(endpoint="/a", method="POST", consumer="bolt", ip="192.0.2.7"),
         log(endpoint="/ü?x=1&y=+", status_code=500),
     )
     for query, requests in FILTERS:
@@ -276,7 +360,6 @@ RANGES: list[tuple[dict[str, Any], int]] = [
     ({"start_date": "2025-11-23"}, 4),
     ({"end_date": "2025-11-23"}, 3),
     ({"start_date": "2025-11-23", "end_date": "2025-11-23"}, 2),
-    ({"start_date": "20251123", "end_date": "20251123"}, 2),
     ({"start_date": "2025-11-23T00:00:00"}, 4),
     ({"end_date": "2025-11-23T00:00:00"}, 1),
     ({"end_date": "2025-11-23T23:59:59.999999Z"}, 2),
@@ -308,17 +391,13 @@ def test_a_date_includes_its_day_and_a_datetime_excludes_its_moment(api: Api) ->
 
 
 def test_a_range_may_end_where_time_does(api: Api) -> None:
-    """The answer is of the years 1970 to 9999; a series that would fill them all is refused as too long."""
+    """The answer is of the years 1970 to 9999, and its series ends today: nothing is of later."""
     query = {"start_date": "0001-01-01T00:00:00+23:59", "end_date": "9999-12-31T23:59:59.999999-23:59"}
     asked = {"start": "1970-01-01T00:00:00.000000Z", "end": "9999-12-31T23:59:59.999999Z"}
-    assert dashboard(api, **query) == EMPTY | {
-        "range": asked | {"period": "daily", "complete": True, "reached": None, "horizon": None}
-    }
+    blocks = dashboard(api, **query, period="monthly")
+    assert blocks["range"] == asked | {"period": "monthly", "complete": True, "reached": None, "horizon": None}
+    assert (blocks["time_series"][0], blocks["time_series"][-1]) == (point("1970-01"), point("2025-11"))
     assert dashboard(api, end_date="9999-12-31")["range"]["end"] == asked["end"]
-    send(api, log())
-    for period in PERIODS:
-        answer = api.get("/dashboard", params=query | {"period": period})
-        assert (answer.status_code, answer.json()["detail"]) == (422, "The range is too long for the period")
 
 
 def test_a_plus_may_arrive_as_a_space(api: Api) -> None:
@@ -347,13 +426,13 @@ def test_a_clock_that_is_ahead_over_midnight_is_found(api: Api, clock: Clock) ->
 
 def test_delivery_is_about_the_days_of_receipt_in_the_range(api: Api, clock: Clock) -> None:
     """What became of logs received on other days is not told."""
-    api.post("/track/batch", json=batch(log(), log(ip="x"), batch_id="b1", dropped={"timeout": 2}))
+    api.post("/track/batch", json=batch(log(), log(method=""), batch_id="b1", dropped={"timeout": 2}))
     clock.advance(86_400)
     api.post("/track/batch", json=batch(log(), batch_id="b2", dropped={"timeout": 5}))
     one = {"accepted": 1, "last_received_at": "2025-11-25T12:00:00.000000Z"}
     assert dashboard(api, start_date="2025-11-25")["delivery"] == EMPTY_DELIVERY | one | {"dropped": {"timeout": 5}}
     first = dashboard(api, end_date="2025-11-24")["delivery"]
-    assert first == EMPTY_DELIVERY | one | {"dropped": {"timeout": 2}, "rejected": {"invalid_ip": 1}}
+    assert first == EMPTY_DELIVERY | one | {"dropped": {"timeout": 2}, "rejected": {"invalid_method": 1}}
     assert delivery(api)["dropped"] == {"timeout": 7}
 
 
@@ -375,6 +454,7 @@ def test_a_period_is_compared_with_the_one_before(api: Api) -> None:
             "min_response_time": 1.0,
             "max_response_time": 1.0,
             "error_rate": -1.0,
+            "error_share": -1.0,
             "p50": 1.0,
             "p95": 1.0,
             "p99": 1.0,
@@ -390,6 +470,7 @@ def test_an_open_end_is_compared_up_to_now(api: Api) -> None:
     before = {"start": "2025-11-23T12:00:00.000000Z", "end": "2025-11-24T00:00:00.000000Z"}
     assert {name: blocks["previous"]["range"][name] for name in before} == before
     assert blocks["previous"]["summary"] == NO_SUMMARY
+    assert blocks["previous"]["time_series"] == [point("2025-11-23")]
     assert set(blocks["change"]["summary"].values()) == {None}
 
 
@@ -398,8 +479,10 @@ def test_where_there_is_no_period_before_there_is_no_comparison(api: Api) -> Non
     for query in ({}, {"end_date": "2025-11-24"}, {"start_date": "9000-01-01"}, {"start_date": "2025-11-24T12:00:00Z"}):
         blocks = dashboard(api, **query, compare="previous")
         assert (query, blocks["previous"], blocks["change"]) == (query, None, None)
-    blocks = dashboard(api, start_date="2000-01-01", end_date="9999-12-31", compare="previous")
+    asked = {"period": "monthly", "compare": "previous"}
+    blocks = dashboard(api, start_date="1990-01-01", end_date="2025-11-24", **asked)
     assert blocks["previous"]["range"]["start"] == "1970-01-01T00:00:00.000000Z"
+    assert dashboard(api, start_date="1990-01-01", end_date="9999-12-31", **asked)["previous"] == blocks["previous"]
     assert api.get("/dashboard?compare=next").status_code == 422
 
 
@@ -444,23 +527,56 @@ def test_where_there_is_no_period_before_there_is_no_comparison(api: Api) -> Non
 def test_gaps_are_filled_with_zeros(api: Api, period: str, first: str, last: str, expected: list[str]) -> None:
     """Between the first log and the last every point is there, across days, leap days, weeks and years."""
     send(api, log(created_at=first, process_time=7), log(created_at=last, process_time=7, status_code=400))
-    series = dashboard(api, period=period)["time_series"]
+    until = (datetime.fromisoformat(last) + timedelta(microseconds=1)).isoformat()
+    series = dashboard(api, period=period, end_date=until)["time_series"]
     begin, *gaps, end = expected
     assert series == [point(begin, 1, ms=7.0), *(point(gap) for gap in gaps), point(end, 1, 1, ms=7.0)]
 
 
 def test_a_range_is_filled_from_its_start_to_its_end(api: Api) -> None:
-    """Where a side is given the series goes to it; where it is open, to the first or last log."""
+    """Where a side is given the series goes to it, also without a log there; an open side is the first log, or now.
+
+    It goes on to no day that is still to come, whatever the end.
+    """
     send(api, log(created_at="2025-11-20T12:00:00Z"), log(created_at="2025-11-21T12:00:00Z"))
-    assert names(api, start_date="2025-11-19", end_date="2025-11-22") == [
-        ("2025-11-19", 0),
-        ("2025-11-20", 1),
-        ("2025-11-21", 1),
-        ("2025-11-22", 0),
-    ]
-    assert names(api, start_date="2025-11-19") == [("2025-11-19", 0), ("2025-11-20", 1), ("2025-11-21", 1)]
-    assert names(api, end_date="2025-11-22T00:00:00Z") == [("2025-11-20", 1), ("2025-11-21", 1)]
-    assert names(api, start_date="2025-11-21T13:00:00Z") == []
+    days = [("2025-11-20", 1), ("2025-11-21", 1), ("2025-11-22", 0), ("2025-11-23", 0), ("2025-11-24", 0)]
+    assert names(api) == days
+    assert names(api, start_date="2025-11-19", end_date="2025-11-22") == [("2025-11-19", 0), *days[:3]]
+    assert names(api, start_date="2025-11-19") == [("2025-11-19", 0), *days]
+    assert names(api, end_date="2025-11-22T00:00:00Z") == days[:2]
+    assert names(api, start_date="2025-11-21T13:00:00Z") == [("2025-11-21", 0), *days[2:]]
+    assert names(api, start_date="2025-11-23", endpoint="/nothing") == days[3:]
+    assert names(api, end_date="2025-11-19") == []
+    for end in ("2025-11-24", "2025-11-25", "2099-01-01", "9999-12-31"):
+        assert names(api, end_date=end) == days
+        assert names(api, start_date="2025-11-20", end_date=end) == days
+    hours = names(api, start_date="2025-11-24T10:00:00Z", period="hourly")
+    assert hours == [("2025-11-24T10:00Z", 0), ("2025-11-24T11:00Z", 0), ("2025-11-24T12:00Z", 0)]
+    assert names(api, start_date="2025-11-26", end_date="2025-11-30") == names(api, start_date="2025-11-26") == []
+
+
+def test_a_series_goes_as_far_as_the_logs(api: Api, clock: Clock) -> None:
+    """Beyond now where a client's clock is ahead, and beyond today where ours went back: no log is left out."""
+    send(api, log(created_at="2025-11-24T12:04:00Z"))
+    assert names(api, period="minutely")[-1] == ("2025-11-24T12:04Z", 1)
+    for start in ({}, {"start_date": "2025-11-20"}):
+        assert names(api, period="hourly", end_date="2025-11-24", **start)[-1] == ("2025-11-24T23:00Z", 0)
+        assert names(api, period="hourly", **start)[-1] == ("2025-11-24T12:00Z", 1)
+    clock.at = NOON + (12 * 3600 - 60) * 1_000_000  # 23:59
+    send(api, log(created_at="2025-11-25T00:03:00Z"), batch_id="b2")
+    assert names(api)[-1] == names(api, end_date="2099-01-01")[-1] == ("2025-11-25", 1)
+    clock.at = NOON + 60_000_000
+    for end in ({}, {"end_date": "2025-11-27"}):
+        assert names(api, start_date="2025-11-24", **end) == [("2025-11-24", 1), ("2025-11-25", 1)]
+
+
+def test_a_far_end_is_answered_with_logs_as_it_was_without(api: Api) -> None:
+    """The series of an open start and an end in the next century is as long as the logs."""
+    for expected in ([], [("2025-11-24", 1)]):
+        assert names(api, end_date="2099-01-01") == expected
+        assert len(names(api, end_date="2099-01-01", period="minutely")) == (12 * 60 if expected else 0)
+        if not expected:
+            send(api, log())
 
 
 def test_a_point_that_the_range_cuts_counts_only_what_is_inside(api: Api) -> None:
@@ -474,18 +590,20 @@ def test_a_point_that_the_range_cuts_counts_only_what_is_inside(api: Api) -> Non
     ("period", "start", "fits", "too_long"),
     [
         ("minutely", "2025-11-17T00:00:00Z", "2025-11-24T00:00:00Z", "2025-11-24T00:00:00.000001Z"),
-        ("hourly", "2024-10-01T00:00:00Z", "2025-11-25T00:00:00Z", "2025-11-25T01:00:00Z"),
-        ("daily", "2000-01-01T00:00:00Z", "2027-08-07T00:00:00Z", "2027-08-08T00:00:00Z"),
+        ("hourly", "2024-09-30T00:00:00Z", "2025-11-24T00:00:00Z", "2025-11-24T01:00:00Z"),
+        ("daily", "1996-01-01T00:00:00Z", "2023-08-07T00:00:00Z", "2023-08-08T00:00:00Z"),
     ],
 )
 def test_a_series_has_ten_thousand_and_eighty_points_at_most(
-    api: Api, period: str, start: str, fits: str, too_long: str
+    api: Api, dynamodb: DynamoDBClient, period: str, start: str, fits: str, too_long: str
 ) -> None:
-    """A week of minutes fits; a microsecond more is refused, naming the period."""
+    """A week of minutes fits; a microsecond more is refused, naming the period, before any log is read."""
     send(api, log(created_at="2025-11-20T00:00:00Z"))
     series = dashboard(api, period=period, start_date=start, end_date=fits)["time_series"]
     assert len(series) == 10_080
-    answer = api.get("/dashboard", params={"period": period, "start_date": start, "end_date": too_long})
+    with operations(dynamodb) as made:
+        answer = api.get("/dashboard", params={"period": period, "start_date": start, "end_date": too_long})
+    assert set(made) <= {"GetItem"}  # of the key
     reason = f"Input should be a longer period: this range has more than 10080 {period} points"
     assert (answer.status_code, answer.json()) == (
         422,
@@ -498,7 +616,7 @@ def test_a_series_has_ten_thousand_and_eighty_points_at_most(
 
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
-NOT_A_DATE = "Input should be a date or datetime in ISO 8601"
+ONCE = "Input should be given once"
 
 
 NONSENSE = [
@@ -508,6 +626,11 @@ NONSENSE = [
     ("end_date=1763985600", "end_date", NOT_A_DATE),
     ("end_date=2025-11-24T25:00:00", "end_date", NOT_A_DATE),
     ("start_date=%00", "start_date", NOT_A_DATE),
+    ("start_date=2025-W48", "start_date", NOT_A_DATE),
+    ("start_date=20251124", "start_date", NOT_A_DATE),
+    ("end_date=2025-328", "end_date", NOT_A_DATE),
+    ("end_date=2025-11-24T24:00", "end_date", NOT_A_DATE),
+    ("end_date=2025-11-24T23:59:60Z", "end_date", NOT_A_DATE),
     ("start_date=%ff%fe", "start_date", NOT_A_DATE),
     ("start_date=2025-11-24&end_date=2025-11-23", "end_date", "Input should be after start_date"),
     ("start_date=2025-11-24T12:00&end_date=2025-11-24T12:00", "end_date", "Input should be after start_date"),
@@ -525,6 +648,22 @@ NONSENSE = [
     ("from=2025-11-24", "from", "Extra inputs are not permitted"),
     ("Method=GET", "Method", "Extra inputs are not permitted"),
     ("limit=5", "limit", "Extra inputs are not permitted"),
+    ("status_code=404&status_code=4", "status_code", "Input should be greater than or equal to 100"),
+    (
+        "status_code=404&status_code=",
+        "status_code",
+        "Input should be a valid integer, unable to parse string as an integer",
+    ),
+    ("status_code=404,500", "status_code", "Input should be a valid integer, unable to parse string as an integer"),
+    ("consumer=acme&consumer=", "consumer", "String should have at least 1 character"),
+    ("endpoint=", "endpoint", "String should have at least 1 character"),
+    ("method=GET&method=", "method", "String should have at least 1 character"),
+    ("ip=192.0.2.1&ip=nowhere", "ip", "Input should be an IPv4 or IPv6 address, or null"),
+    ("start_date=2025-11-23&start_date=2025-11-24", "start_date", ONCE),
+    ("end_date=2025-11-24&end_date=2025-11-24", "end_date", ONCE),
+    ("period=daily&top=5&period=daily", "period", ONCE),
+    ("top=5&top=6", "top", ONCE),
+    ("compare=previous&compare=previous", "compare", ONCE),
 ]
 
 

@@ -15,7 +15,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from analytics import reasons
 from analytics.api_key import generate
+from analytics.reasons import SENTENCES
 from analytics.schema import MAX_BODY
 from analytics.store import LogTable
 from analytics.web import Service
@@ -121,7 +123,7 @@ def test_an_address_has_one_spelling(api: Api, sent: str, shown: str) -> None:
 @pytest.mark.parametrize(
     ("sent", "shown"),
     [
-        ("2025-11-24T11:00:00", "2025-11-24T11:00:00.000000Z"),
+        ("2025-11-24T11:07:00", "2025-11-24T11:07:00.000000Z"),
         ("2025-11-24T13:00:00+02:00", "2025-11-24T11:00:00.000000Z"),
         ("2025-11-24T06:00:00.5-05:00", "2025-11-24T11:00:00.500000Z"),
         ("2025-11-24 11:00:00Z", "2025-11-24T11:00:00.000000Z"),
@@ -169,6 +171,7 @@ def test_the_largest_and_smallest_that_may_be_sent(api: Api, field: str, value: 
 
 
 REQUIRED = "Field required"
+METHOD = SENTENCES[reasons.METHOD]
 BAD_FIELDS: dict[str, list[tuple[Any, str]]] = {
     "created_at": [
         (..., REQUIRED),
@@ -183,33 +186,16 @@ BAD_FIELDS: dict[str, list[tuple[Any, str]]] = {
     ],
     "method": [
         (..., REQUIRED),
-        ("", "String should match pattern"),
-        ("GET ", "String should match pattern"),
-        ("GET\n", "String should match pattern"),
-        ("X" * 17, "String should match pattern"),
+        ("", METHOD),
+        ("GET ", METHOD),
+        ("GET\n", METHOD),
+        ("X" * 17, METHOD),
         (7, "Input should be a valid string"),
     ],
     "endpoint": [
         (..., REQUIRED),
         ("", "String should have at least 1 character"),
-        ("x" * 513, "String should have at most 512 characters"),
-        ("/a\x00b", "String should match pattern"),
-        ("/a\nb", "String should match pattern"),
-        ("/a\n", "String should match pattern"),
-        ("/a\x1b[31m", "String should match pattern"),
-        ("/a\x7f", "String should match pattern"),
-        ("/a\x9b", "String should match pattern"),
         (["/"], "Input should be a valid string"),
-    ],
-    "ip": [
-        ("999.1.1.1", "Input should be an IPv4 or IPv6 address, or null"),
-        ("192.0.2.01", "Input should be an IPv4 or IPv6 address, or null"),
-        ("192.0.2.1:80", "Input should be an IPv4 or IPv6 address, or null"),
-        ("", "Input should be an IPv4 or IPv6 address, or null"),
-        ("localhost", "Input should be an IPv4 or IPv6 address, or null"),
-        ("2001:db8:::1", "Input should be an IPv4 or IPv6 address, or null"),
-        ("fe80::1%" + "z" * 60, "String should have at most 64 characters"),
-        (3_221_225_985, "Input should be a valid string"),
     ],
     "process_time": [
         (..., REQUIRED),
@@ -226,24 +212,6 @@ BAD_FIELDS: dict[str, list[tuple[Any, str]]] = {
         ("200", "Input should be a valid integer"),
         (200.0, "Input should be a valid integer"),
         (True, "Input should be a valid integer"),
-    ],
-    "weight": [
-        (0, "Input should be greater than or equal to 1"),
-        (1_000_001, "Input should be less than or equal to 1000000"),
-        (1.5, "Input should be a valid integer"),
-    ],
-    "consumer": [
-        ("", "String should have at least 1 character"),
-        ("c" * 129, "String should have at most 128 characters"),
-        ("a\tb", "String should match pattern"),
-    ],
-    "user_agent": [
-        ("u" * 257, "String should have at most 256 characters"),
-        ("a\rb", "String should match pattern"),
-    ],
-    "path": [
-        ("p" * 513, "String should have at most 512 characters"),
-        ("/a\x00", "String should match pattern"),
     ],
     "query": [
         ("page=2", "Extra inputs are not permitted"),
@@ -270,9 +238,9 @@ def test_a_bad_field_is_named_with_the_reason(api: Api, dynamodb: DynamoDBClient
 
 
 def test_every_problem_of_a_log_is_named(api: Api) -> None:
-    """Not just the first one."""
+    """Not just the first one; an odd optional field is no problem."""
     answer = api.post("/track", json=log(method="", ip="x", status_code=1))
-    assert [error["field"] for error in answer.json()["errors"]] == ["method", "ip", "status_code"]
+    assert [error["field"] for error in answer.json()["errors"]] == ["method", "status_code"]
     assert delivery(api)["rejected"] == {"invalid_method": 1}
 
 
@@ -312,24 +280,26 @@ def test_a_body_that_is_no_log_or_batch_is_refused(api: Api, dynamodb: DynamoDBC
     assert stored(api) == []
 
 
-NUMBERS = ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "9" * 400, "9" * 5000, "0x10", "01", "1_000"]
+NO_NUMBERS = ["0x10", "01", "1_000"]  # to any reader of JSON
+NUMBERS = ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "9" * 400, "9" * 5000]
 
 
-@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:12])
+@pytest.mark.parametrize("number", NUMBERS + NO_NUMBERS, ids=lambda number: number[:12])
 def test_a_number_that_is_none_is_refused(api: Api, number: str) -> None:
-    """NaN, infinities, and what overflows to them, in any numeric field, alone or in a batch."""
-    for field in ("process_time", "status_code", "weight"):
+    """NaN, infinities, and what overflows to them, in any required numeric field: its log is refused, alone."""
+    for field in ("process_time", "status_code"):
         text = json.dumps(log(**{field: 1234567})).replace("1234567", number)
         assert number in text
         answer = api.post("/track", content=text)
         assert answer.status_code == 422
         assert_nothing_of_our_inside(answer.text)
-        answer = api.post("/track/batch", content=f'{{"batch_id": "{field}", "logs": [{text}]}}')
-        if answer.status_code == 200:  # it is JSON to pydantic, if not to RFC 8259
-            assert refused(answer) == [(0, field)]
-        else:
+        sent = f'{{"batch_id": "{field}", "logs": [{text}, {json.dumps(log())}]}}'
+        answer = api.post("/track/batch", content=sent)
+        if number in NO_NUMBERS:
             assert answer.status_code == 422
-    assert stored(api) == []
+        else:
+            assert refused(answer, accepted=1) == [(0, field)]
+    assert len(stored(api)) == (0 if number in NO_NUMBERS else 2)
 
 
 # -- batches -----------------------------------------------------------------------------------------------------------
@@ -347,18 +317,18 @@ def test_a_batch_is_stored_whole(api: Api, dynamodb: DynamoDBClient) -> None:
 
 def test_valid_logs_are_kept_when_others_are_not(api: Api) -> None:
     """Each refused log is named by its index, field and reason; the rest is stored."""
-    logs: list[Any] = [log(), log(ip="nowhere"), log(status_code=404), "no log", log(method="", path=""), {}]
+    logs: list[Any] = [log(), log(status_code=999), log(status_code=404), "no log", log(method="", query=""), {}]
     answer = api.post("/track/batch", json=batch(*logs))
-    reason = "Input should be an IPv4 or IPv6 address, or null"
-    assert answer.json()["rejected"][0] == {"index": 1, "field": "ip", "reason": reason}
+    reason = "Input should be less than or equal to 599"
+    assert answer.json()["rejected"][0] == {"index": 1, "field": "status_code", "reason": reason}
     missing = ["created_at", "method", "endpoint", "process_time", "status_code"]
-    assert refused(answer, accepted=2) == [(1, "ip"), (3, None), (4, "method"), (4, "path")] + [
+    assert refused(answer, accepted=2) == [(1, "status_code"), (3, None), (4, "method"), (4, "query")] + [
         (5, field) for field in missing
     ]
     assert stored(api) == [row(status_code=404), row()]
     assert delivery(api) == EMPTY_DELIVERY | {
         "accepted": 2,
-        "rejected": {"invalid_created_at": 1, "invalid_ip": 1, "invalid_method": 1, "not_a_log": 1},
+        "rejected": {"invalid_created_at": 1, "invalid_method": 1, "invalid_status_code": 1, "not_a_log": 1},
         "last_received_at": RECEIVED,
     }
 
@@ -393,14 +363,6 @@ BAD_ENVELOPES: list[tuple[dict[str, Any], str]] = [
     ({"logs": ...}, "logs"),
     ({"logs": {}}, "logs"),
     ({"logs": None}, "logs"),
-    ({"client": "curl"}, "client"),
-    ({"client": {}}, "client.name"),
-    ({"client": {"name": "x" * 65}}, "client.name"),
-    ({"client": {"name": "x", "os": "linux"}}, "client.os"),
-    ({"dropped": {"buffer full": 1}}, "dropped.buffer full.[key]"),
-    ({"dropped": {"buffer_full": -1}}, "dropped.buffer_full"),
-    ({"dropped": {"buffer_full": 1.5}}, "dropped.buffer_full"),
-    ({"dropped": {f"reason_{number}": 1 for number in range(33)}}, "dropped"),
     ({"sent_at": "now"}, "sent_at"),
 ]
 
@@ -583,13 +545,16 @@ def test_a_batch_sent_again_is_stored_once(api: Api, clock: Clock) -> None:
 
 def test_what_a_repeated_batch_says_beside_its_logs_counts_once(api: Api) -> None:
     """Neither its losses nor its refusals nor its skew are added again."""
-    body = batch(log(created_at="2030-01-01"), log(ip="x"), dropped={"timeout": 5})
+    body = batch(log(created_at="2030-01-01"), log(status_code=7), dropped={"timeout": 5}, client={"name": 7})
     assert [api.post("/track/batch", json=body).json()["accepted"] for _ in range(3)] == [1, 0, 0]
     assert delivery(api) == {
         "accepted": 1,
-        "rejected": {"invalid_ip": 1},
+        "rejected": {"invalid_status_code": 1},
         "duplicates": 2,
         "skewed": 1,
+        "local_times": 0,
+        "trimmed": {"client": 1},
+        "unknown_fields": {},
         "dropped": {"timeout": 5},
         "unreadable": 0,
         "last_received_at": RECEIVED,
@@ -641,7 +606,7 @@ def test_the_same_logs_said_otherwise_are_no_conflict(api: Api, clock: Clock) ->
     for body in (
         batch(turned, offset),
         batch(offset, turned, dropped={"timeout": 1}),
-        batch(first, second, log(ip="x")),
+        batch(first, second, log(status_code=7)),
     ):
         answer = api.post("/track/batch", json=body)
         assert (answer.status_code, answer.json()["accepted"], answer.json()["duplicate"]) == (200, 0, True)

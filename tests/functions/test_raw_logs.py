@@ -16,6 +16,7 @@ import pytest
 
 from analytics.query.cursor import Cursor
 from analytics.query.export import COLUMNS
+from analytics.query.ranges import NOT_A_DATE
 from analytics.web import Service
 from tests.conftest import NOON, Api, Clock
 from tests.functions.wire import log, row, send, stored
@@ -108,11 +109,22 @@ FILTERS: list[tuple[dict[str, Any], list[int]]] = [
     ({"start_date": "2025-11-25"}, []),
     ({"end_date": "2025-11-23"}, []),
     ({"limit": 2, "status_code": 599}, []),
+    ({"status_code": [404, 404, 500]}, [2]),
+    ({"method": ["PUT", "POST"]}, [4, 1]),
+    ({"endpoint": ["{id}", "100%"]}, [3, 1, 0]),
+    ({"ip": ["2001:DB8:0::1", "::ffff:192.0.2.9", "192.0.2.9"]}, [2, 1]),
+    ({"consumer": ["bolt", "acme"]}, [4, 1, 0]),
+    ({"consumer": ["bolt", "acme"], "method": ["GET", "PUT"]}, [4, 0]),
+    ({"process_time_min": 0.0005}, [4, 3, 2, 1]),
+    ({"process_time_min": 1.0004, "process_time_max": 2.9996}, [2]),
 ]
 
 
 def test_filters_narrow_the_logs(api: Api) -> None:
-    """Each must hold; an endpoint is matched anywhere in it, addresses by what they mean, zero is a value."""
+    """Each must hold, with any of its values.
+
+    An endpoint is matched anywhere in it, addresses by what they mean, zero is a value.
+    """
     send(
         api,
         log(created_at="2025-11-24T10:00:00Z", process_time=0, consumer="acme"),
@@ -124,6 +136,7 @@ def test_filters_narrow_the_logs(api: Api) -> None:
     assert [(query, numbers(stored(api, **query))) for query, _ in FILTERS] == FILTERS
 
 
+ONCE = "Input should be given once"
 NOT_A_CURSOR = "Input should be a cursor from a Link header"
 
 
@@ -138,11 +151,18 @@ NONSENSE = [
     ("process_time_max=inf", "process_time_max", "Input should be a finite number"),
     ("process_time_max=1e999", "process_time_max", "Input should be a finite number"),
     ("start_date=2025-11-24&end_date=2025-11-23", "end_date", "Input should be after start_date"),
-    ("end_date=tomorrow", "end_date", "Input should be a date or datetime in ISO 8601"),
+    ("end_date=tomorrow", "end_date", NOT_A_DATE),
     ("period=daily", "period", "Extra inputs are not permitted"),
     ("offset=10", "offset", "Extra inputs are not permitted"),
     ("cursor=" + "x" * 257, "cursor", "String should have at most 256 characters"),
     ("cursor=x", "cursor", NOT_A_CURSOR),
+    ("limit=5&limit=6", "limit", ONCE),
+    ("cursor=&cursor=", "cursor", ONCE),
+    ("process_time_min=1&process_time_min=2", "process_time_min", ONCE),
+    ("process_time_max=1&process_time_max=1", "process_time_max", ONCE),
+    ("end_date=2025-11-24&end_date=2025-11-25", "end_date", ONCE),
+    ("status_code=200&status_code=600", "status_code", "Input should be less than or equal to 599"),
+    ("endpoint=", "endpoint", "String should have at least 1 character"),
     ("cursor=%00%ff", "cursor", NOT_A_CURSOR),
     ("cursor=%E2%9C%93", "cursor", NOT_A_CURSOR),
 ]
@@ -189,6 +209,13 @@ def test_a_forged_cursor_is_refused_or_leads_nowhere_else(api: Api, service: Ser
 
 
 # -- pages -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_next_page_has_the_same_filters(api: Api, clock: Clock) -> None:
+    """Also those that are given several times."""
+    expected = [number for number in fill(api, clock, [7, 5, 3]) if number % 3]
+    found = pages(api, limit=2, status_code=[201, 202], method=["GET", "PUT"])
+    assert [number for page in found for number in numbers(page)] == expected
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 10, 100, 1000])

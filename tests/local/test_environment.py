@@ -12,10 +12,10 @@ from urllib.request import getproxies
 import pytest
 
 from analytics.batch import Batch
-from analytics.schema import parse_log
 from analytics.store import LogTable
 from analytics.store.client import connect
 from analytics.times import isoformat
+from analytics.wire import WIRE
 from local.database.dynamodb import DatabaseServer
 from local.environment import for_database_at
 from tests.local.conftest import STACK, Local
@@ -180,7 +180,7 @@ def test_logs_of_a_closed_laptop_are_folded_before_they_go(
     now, day = time.time_ns() // 1000, 86_400_000_000
     old = now - 100 * day
     log = {"created_at": isoformat(old), "method": "GET", "endpoint": "/", "ip": "192.0.2.1", "status_code": 200}
-    batch = Batch.of([parse_log(json.dumps(log | {"process_time": 1.0}).encode())] * 17)
+    batch = Batch.of(WIRE.log(json.dumps(log | {"process_time": 1.0}).encode()).logs * 17)
     with DatabaseServer(folder=data) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", server.url)
         client = connect()

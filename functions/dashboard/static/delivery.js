@@ -27,6 +27,9 @@ export function showDelivery(delivery, complete) {
     ...Object.entries(delivery.rejected).map(([reason, n]) => `${exact(n)} refused (${words(reason)})`),
     delivery.duplicates && `${exact(delivery.duplicates)} sent twice, counted once`,
     delivery.skewed && `${exact(delivery.skewed)} from a clock that was ahead, filed at their arrival`,
+    delivery.local_times && `${exact(delivery.local_times)} with a local time instead of UTC, filed at their arrival`,
+    ...Object.entries(delivery.trimmed).map(([field, n]) => `${exact(n)} stored with an odd ${words(field)} repaired or left out`),
+    ...Object.entries(delivery.unknown_fields).map(([field, n]) => `${exact(n)} stored without ${field}, a field of a newer format`),
   ].filter(Boolean);
   fill(
     byId("delivery"),

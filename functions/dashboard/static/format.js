@@ -26,11 +26,11 @@ export function percent(value) {
   return `${value.toLocaleString(undefined, { maximumFractionDigits: digits })}%`;
 }
 
-/** @param {Maybe} ms "0.42 ms", "142 ms", "1.24 s", "2.1 min" */
+/** @param {Maybe} ms "4.1 µs", "0.42 ms", "142 ms", "1.24 s", "2.1 min" */
 export function duration(ms) {
   if (ms == null) return NONE;
-  const [value, unit] = ms < 999.5 ? [ms, "ms"] : ms < 60_000 ? [ms / 1_000, "s"] : [ms / 60_000, "min"];
-  const digits = value < 10 ? (value < 1 ? 2 : unit === "ms" ? 1 : 2) : value < 100 && unit !== "ms" ? 1 : 0;
+  const [value, unit] = ms > 0 && ms < 0.0995 ? [ms * 1_000, "µs"] : ms < 999.5 ? [ms, "ms"] : ms < 60_000 ? [ms / 1_000, "s"] : [ms / 60_000, "min"];
+  const digits = value < 10 ? (value < 1 ? 2 : unit.endsWith("s") && unit !== "s" ? 1 : 2) : value < 100 && (unit === "s" || unit === "min") ? 1 : 0;
   return `${value.toLocaleString(undefined, { maximumFractionDigits: digits })}\u202f${unit}`;
 }
 

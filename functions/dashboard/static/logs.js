@@ -6,7 +6,7 @@ import { ask, nextPage, now } from "./api.js";
 import { announce, byId, fill, h } from "./dom.js";
 import { day, duration, exact, second, utc } from "./format.js";
 import { resolve } from "./range.js";
-import { go, toggle, view } from "./view.js";
+import { FILTER, FILTERS, filters, go, toggle, view } from "./view.js";
 
 /** @typedef {import("./view.js").View} View */
 /** @typedef {import("./api.js").Body<"raw_logs">[number]} Log */
@@ -21,20 +21,22 @@ let busy = false;
 /** Ids on the page. @type {Set<string>} */
 let known = new Set();
 
+const INPUTS = FILTERS.filter((name) => FILTER[name].input);
+
 /** Wire the section once. */
 export function openLogs() {
+  byId("logs-filter").prepend(
+    ...INPUTS.map((name) => h("input", { id: `filter-${name}`, name, autocomplete: "off", spellcheck: "false", ...FILTER[name].input })),
+  );
   byId("older").addEventListener("click", more);
   new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && more(), { rootMargin: "400px" }).observe(byId("older"));
   byId("export").addEventListener("click", exportCsv);
   byId("logs-filter").addEventListener("submit", (event) => {
     event.preventDefault();
     const form = new FormData(/** @type {HTMLFormElement} */ (byId("logs-filter")));
-    go({ endpoint: text(form, "endpoint"), ip: text(form, "ip"), slower: text(form, "slower") });
+    go(Object.fromEntries(INPUTS.map((name) => [name, String(form.get(name) ?? "").trim()])));
   });
 }
-
-/** @param {FormData} form @param {string} name */
-const text = (form, name) => String(form.get(name) ?? "").trim();
 
 /**
  * The query of a view. The end stays open while it is "now": what arrives next belongs to it.
@@ -46,9 +48,9 @@ export function logsQuery(shown) {
   return {
     start_date: start === null ? "" : new Date(start).toISOString(),
     end_date: end === null || shown.range !== "custom" ? "" : new Date(end).toISOString(),
-    method: shown.method, endpoint: shown.endpoint, status_code: shown.status_code, consumer: shown.consumer, ip: shown.ip,
+    ...filters(shown, true),
     process_time_min: shown.slower,
-  }; // prettier-ignore
+  };
 }
 
 /**
@@ -66,10 +68,7 @@ export async function showLogs(shown, signal, fresh) {
     known = new Set();
     older = nextPage(response);
     fill(body, ...logs.map((log) => line(log, shown, false)));
-    for (const name of ["endpoint", "ip", "slower"]) {
-      const input = /** @type {HTMLInputElement} */ (byId(`filter-${name}`));
-      if (fresh) input.value = shown[/** @type {keyof View} */ (name)];
-    }
+    for (const name of fresh ? INPUTS : []) /** @type {HTMLInputElement} */ (byId(`filter-${name}`)).value = shown[name];
   } else {
     body.prepend(...young.map((log) => line(log, shown, true)));
   }
@@ -118,7 +117,8 @@ function settle() {
  */
 function line(log, shown, young) {
   const at = Date.parse(log.created_at);
-  const notes = [log.path && log.path !== log.endpoint && log.path, log.consumer, log.user_agent].filter(Boolean).join(" · ");
+  const noted = FILTERS.filter((name) => FILTER[name].note).map((name) => log[/** @type {keyof Log} */ (name)]);
+  const notes = noted.filter((text) => text && text !== log.endpoint).join(" · ");
   /** @param {keyof View} name @param {string} value @param {string} label @param {string} kind */
   const pick = (name, value, label, kind = "") =>
     h("button", { type: "button", class: `pick ${kind}`, title: `Filter by ${label} ${value}`, "aria-pressed": String(shown[name] === value), onclick: () => toggle({ [name]: value }) }, value);

@@ -13,7 +13,7 @@ import { forget, hint, key } from "./session.js";
 import { showTables } from "./tables.js";
 import { showTiles } from "./tiles.js";
 import { clear, openToolbar, showToolbar } from "./toolbar.js";
-import { FILTERS, go, view, watch } from "./view.js";
+import { FILTER, FILTERS, go, view, watch } from "./view.js";
 import { openWelcome, showFirstRun, showWelcome } from "./welcome.js";
 
 const REFRESH = 10_000; // ms
@@ -98,8 +98,8 @@ async function refresh() {
 async function show(report, current, fresh) {
   const { answer, previous } = report;
   const total = answer.summary.total_requests;
-  const filtered = FILTERS.some((name) => current[name] && name !== "ip" && name !== "slower");
-  if (!total && !filtered && (current.range === "all" || (fresh && !(await ever(controller.signal))))) {
+  const filtered = FILTERS.some((name) => current[name] && !FILTER[name].logsOnly);
+  if (total === 0 && !filtered && (current.range === "all" || (fresh && !(await ever(controller.signal))))) {
     showFirstRun(false);
     return false;
   }
@@ -109,15 +109,15 @@ async function show(report, current, fresh) {
   if (text === shown && !fresh) return true;
   shown = text;
   showTiles(answer.summary, previous?.summary ?? null, answer.unavailable ?? {});
-  byId("empty").hidden = total > 0;
-  byId("numbers").hidden = total === 0;
+  byId("empty").hidden = total !== 0; // null: not known, and the notice above says why
+  byId("numbers").hidden = !total;
   byId("empty-filters").hidden = !filtered;
   byId("empty-all").hidden = current.range === "all";
   if (total && current.tab === "overview") {
     showChart(report, current);
     showTables(answer, current);
   }
-  if (fresh) announce(`${total.toLocaleString()} requests`);
+  if (fresh && total !== null) announce(`${total.toLocaleString()} requests`);
   return true;
 }
 

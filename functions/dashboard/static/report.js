@@ -5,6 +5,7 @@
 import { ask, now } from "./api.js";
 import { MOST } from "./table.js";
 import { fitting, following, offered, resolve, SIZE } from "./range.js";
+import { filters } from "./view.js";
 
 /** @typedef {import("./format.js").Period} Period */
 /** @typedef {import("./format.js").Maybe} Maybe */
@@ -30,11 +31,10 @@ import { fitting, following, offered, resolve, SIZE } from "./range.js";
  */
 export async function load(view, signal) {
   const range = resolve(view.range, now(), { start: Date.parse(view.from), end: Date.parse(view.to) });
-  const filters = { method: view.method, endpoint: view.endpoint, status_code: view.status_code, consumer: view.consumer };
   const wanted = /** @type {Period} */ (view.period) || range.period;
   /** @param {Span} span @param {Period} period @param {string} [compare] @returns {Promise<Answer>} */
   const get = async ({ start, end }, period, compare) => {
-    const query = { start_date: iso(start), end_date: iso(end), period, top: MOST, ...filters, compare };
+    const query = { start_date: iso(start), end_date: iso(end), period, top: MOST, ...filters(view, false), compare };
     return (await ask("dashboard", { query, signal })).json();
   };
   if (range.start === null || range.end === null) return everything(get, wanted);
@@ -83,10 +83,10 @@ const length = (answer, period) => (answer.time_series?.length ?? 0) * SIZE[peri
 /** @param {number | null} ms @returns {string | null} */
 const iso = (ms) => (ms === null ? null : new Date(ms).toISOString());
 
-/** @param {AbortSignal} [signal] @returns {Promise<number>} requests that this key has ever stored */
+/** @param {AbortSignal} [signal] @returns {Promise<boolean>} whether this key has ever stored a request */
 export async function ever(signal) {
   const answer = await ask("dashboard", { query: { period: "monthly", top: 1 }, signal });
-  return (await answer.json()).summary.total_requests;
+  return (await answer.json()).summary.total_requests !== 0;
 }
 
 /** @param {Maybe} value @param {Maybe} before @returns {number | null} relative change; null where it means nothing */

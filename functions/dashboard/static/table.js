@@ -3,6 +3,7 @@
  * @module
  */
 import { byId, fill, h } from "./dom.js";
+import { exact } from "./format.js";
 
 const FIRST = 10; // rows before "Show all"
 /** Rows that are asked for: as many means that there may be more. */
@@ -32,6 +33,8 @@ export const MOST = 100;
  * @property {(row: Row) => boolean} picked
  * @property {boolean} [code] names are code
  * @property {string} [hint] what a click does
+ * @property {(row: Row) => boolean} [rest] whether it is all that have no row of their own, which no filter can choose
+ * @property {number} [low] how many requests a row may have more than is told
  */
 
 /** Tables whose reader asked for all rows. @type {Set<string>} */
@@ -61,6 +64,7 @@ export function showTable(table, rows, reason) {
           h("tbody", null, ...shown.map((row) => line(table, row))),
         )
       : h("p", { class: "none" }, rows ? "Nothing in this range." : (reason ?? "Not available for this view.")),
+    table.low ? h("p", { class: "soft low" }, `Each may have up to ${exact(table.low)} more: some are counted as other.`) : null,
     ranked.length > FIRST &&
       h("button", {
         type: "button", class: "more", "data-key": `${table.id}-more`, "aria-expanded": String(opened.has(table.id)),
@@ -107,6 +111,7 @@ function line(table, row) {
     "tr",
     { css: { "--share": `${(table.share(row) * 100).toFixed(2)}%` } },
     h("th", { scope: "row" },
+      table.rest?.(row) ? h("span", { class: "rest", title: "Not one name: all that were not kept by name" }, "All others") :
       h("button", {
         type: "button", class: table.code ? "pick code" : "pick", title: name, "data-key": `${table.id}:${name}`,
         "aria-pressed": String(picked), onclick: () => table.pick(row),

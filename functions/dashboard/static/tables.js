@@ -45,6 +45,7 @@ export function showTables(answer, view) {
     {
       id: "endpoints", title: "Endpoints", first: "Route", code: true,
       name: (row) => row.endpoint, share,
+      rest: (row) => row.is_other, low: answer.precision.endpoints_low_by_at_most,
       pick: (row) => toggle({ endpoint: row.endpoint }), picked: (row) => view.endpoint === row.endpoint,
       columns: [
         requests,
@@ -72,6 +73,7 @@ export function showTables(answer, view) {
     {
       id: "methods", title: "Methods", first: "Method",
       name: (row) => row.name, share: portion(methods),
+      rest: (row) => row.name === "(other)", low: answer.precision.methods_low_by_at_most, // no method has brackets
       pick: (row) => toggle({ method: row.name }), picked: (row) => view.method === row.name,
       columns: [requests, ratio(total)],
     },
@@ -82,6 +84,7 @@ export function showTables(answer, view) {
     {
       id: "clients", title: "Top clients", first: "Address", hint: "Choose a row to see its requests in the logs.",
       name: (row) => row.ip, share: portion(answer.top_ips),
+      low: answer.precision.top_ips_low_by_at_most,
       pick: (row) => go({ ip: row.ip, tab: "logs" }), picked: (row) => view.ip === row.ip,
       columns: [requests, ratio(total)],
     },
@@ -94,6 +97,7 @@ export function showTables(answer, view) {
     {
       id: "consumers", title: "Consumers", first: "Consumer",
       name: (row) => row.consumer, share: portion(consumers),
+      rest: (row) => row.is_other, low: answer.precision.consumers_low_by_at_most,
       pick: (row) => toggle({ consumer: row.consumer }), picked: (row) => view.consumer === row.consumer,
       columns: [requests, errors],
     },

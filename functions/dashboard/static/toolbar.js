@@ -6,7 +6,7 @@ import { now } from "./api.js";
 import { byId, fill, h } from "./dom.js";
 import { coarse, duration, interval, zone } from "./format.js";
 import { CHOICES, MINUTE, neighbor } from "./range.js";
-import { FILTERS, go, view } from "./view.js";
+import { FILTER, FILTERS, go, view } from "./view.js";
 
 /** @typedef {import("./view.js").View} View */
 /** @typedef {import("./report.js").Report} Report */
@@ -102,23 +102,22 @@ function step(direction) {
 export const clear = () => go(Object.fromEntries(FILTERS.map((name) => [name, ""])));
 
 /**
- * @param {keyof View} name
+ * @param {import("./view.js").FilterName} name
  * @param {View} shown
  */
 function chip(name, shown) {
   const logs = shown.tab === "logs";
-  const labels = /** @type {Record<string, string>} */ ({
-    method: "Method", endpoint: logs ? "Route contains" : "Route", status_code: "Status", consumer: "Consumer", ip: "Client", slower: "At least",
-  }); // prettier-ignore
+  const { label, inLogs, logsOnly } = FILTER[name];
+  const title = (logs && inLogs) || label;
   const value = name === "slower" ? duration(Number(shown.slower)) : shown[name];
-  const elsewhere = !logs && (name === "ip" || name === "slower");
+  const elsewhere = !logs && logsOnly;
   return h(
     "span",
     { class: elsewhere ? "chip off" : "chip", title: elsewhere ? "Applies to the logs only" : null },
-    `${labels[name]} `,
+    `${title} `,
     h("b", null, value),
     elsewhere && " · logs only",
-    h("button", { type: "button", "data-key": `chip-${name}`, "aria-label": `Remove filter ${labels[name]} ${value}`, onclick: () => go({ [name]: "" }) }, "×"),
+    h("button", { type: "button", "data-key": `chip-${name}`, "aria-label": `Remove filter ${title} ${value}`, onclick: () => go({ [name]: "" }) }, "×"),
   );
 }
 

@@ -107,7 +107,7 @@ export function showFirstRun(made) {
 async function look() {
   if (document.body.dataset.state !== "first") return;
   try {
-    if (!document.hidden && (await ever()) > 0) {
+    if (!document.hidden && (await ever())) {
       announce("The first request has arrived.");
       go({ range: "hour" }); // a first request is best seen close by
       return signedIn();

@@ -1,6 +1,7 @@
 """The shape of an answer of `GET /dashboard`: each block once, with what its fields mean.
 
-Durations are in milliseconds. The API's document is made from these types, and the page's types from the document.
+Durations are in milliseconds, to four significant digits (percentiles five) and two decimals at least. The API's
+document is made from these types, and the page's types from the document.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ Milliseconds = Annotated[float, Field(ge=0, description="milliseconds")]
 P50 = Annotated[Milliseconds | None, Field(description="half of the requests took at most this long, milliseconds")]
 P95 = Annotated[Milliseconds | None, Field(description="95 % of the requests took at most this long, milliseconds")]
 P99 = Annotated[Milliseconds | None, Field(description="99 % of the requests took at most this long, milliseconds")]
+ErrorShare = Annotated[float, Field(ge=0, le=1, description="errors among requests: 0 to 1, to six decimals")]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 IsOther = Annotated[bool, Field(description="true: not one of this name, but all those that were not kept by name")]
 
@@ -37,7 +39,8 @@ class Summary(Percentiles):
     avg_response_time: Milliseconds | None
     min_response_time: Milliseconds | None
     max_response_time: Milliseconds | None
-    error_rate: Annotated[float | None, Field(ge=0, le=100, description="percent")]
+    error_rate: Annotated[float | None, Field(ge=0, le=100, description="percent, to two decimals; see `error_share`")]
+    error_share: ErrorShare | None
 
 
 class EndpointStats(Percentiles):
@@ -48,6 +51,7 @@ class EndpointStats(Percentiles):
     requests: Count
     avg_time: Milliseconds | None
     errors_count: Errors
+    error_share: ErrorShare
 
 
 class TopIp(TypedDict):
@@ -74,7 +78,10 @@ class Point(Percentiles):
     ]
     requests: Count
     avg_time: Milliseconds | None
-    error_rate: Annotated[float, Field(ge=0, le=1, description="fraction")]
+    error_rate: Annotated[
+        float, Field(ge=0, le=1, description="0 to 1, to four decimals: no percentage here; see `error_share`")
+    ]
+    error_share: ErrorShare
     errors_count: Errors
 
 
@@ -86,6 +93,19 @@ class Delivery(TypedDict):
     duplicates: Annotated[Count, Field(description="in batches that were sent again")]
     skewed: Annotated[
         Count, Field(description="from a clock more than five minutes ahead: taken to be of the time of receipt")
+    ]
+    local_times: Annotated[
+        Count,
+        Field(
+            description="with a time off by whole quarter hours and without an offset, by `/track`: local, so taken "
+            "to be of the time of receipt"
+        ),
+    ]
+    trimmed: Annotated[
+        Counts, Field(description="stored, but with a field that was odd: repaired or left out; by field")
+    ]
+    unknown_fields: Annotated[
+        Counts, Field(description="fields of a newer format that were ignored, by name; beyond 32 names `(other)`")
     ]
     dropped: Annotated[Counts, Field(description="lost by clients before they were sent, by reason")]
     unreadable: Annotated[Count, Field(description="stored batches that are damaged, and so are not counted")]
@@ -114,6 +134,7 @@ class Precision(TypedDict):
     percentiles: Annotated[float, Field(description="in proportion")]
     unique_ips: Annotated[float, Field(description="in proportion, two standard errors; 0: exact")]
     top_ips_low_by_at_most: Annotated[Count, Field(description="requests that an address may have more than is told")]
+    methods_low_by_at_most: Annotated[Count, Field(description="requests that a method may have more than is told")]
     endpoints_low_by_at_most: Annotated[
         Count,
         Field(description="requests that an endpoint may have more than is told: some days count them as other"),
@@ -142,7 +163,13 @@ class Dashboard(TypedDict):
         list[TopIp] | None, Field(description="the busiest first, at most `top`; null: see `unavailable`")
     ]
     top_consumers: Annotated[list[TopConsumer], Field(description="the busiest first, at most `top`")]
-    time_series: Annotated[list[Point], Field(description="oldest first, without gaps")]
+    time_series: Annotated[
+        list[Point],
+        Field(
+            description="oldest first, without gaps, over the whole range: from its start, or the first log where that "
+            "is open, to its end, or now; not beyond today, unless there are logs"
+        ),
+    ]
     delivery: Delivery
     precision: Precision
     unavailable: Annotated[dict[str, str], Field(description="why a block or field is null, by its name")]

@@ -1,4 +1,4 @@
-"""What a client may send: one log, one batch, and the limits of both.
+"""What a client should send: one log, one batch, and the limits of both. What becomes of other things: `wire`.
 
 Validation runs inside pydantic-core, straight from the JSON bytes: with hundreds of logs in a body, a Python-level look
 at each field would cost more than everything else that ingest does.
@@ -6,26 +6,27 @@ at each field would cost more than everything else that ingest does.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Any, NotRequired, cast, get_args, get_type_hints
 
-from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
-from pydantic_core import ErrorDetails, PydanticCustomError, from_json
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # typing.TypedDict is refused by pydantic before Python 3.12
 
-from analytics.errors import Invalid, Problem, TooLarge
+from analytics.reasons import BATCH_ID, LOSS_REASON, METHOD, PRINTABLE
 from analytics.times import microseconds
 
+FORMAT = 1  # of the wire. A newer one only adds fields; every client of an older one stays understood.
 MAX_LOGS = 1_000  # in one batch
 MAX_BODY = 1 << 20  # bytes of a body, after decompression
 MAX_DURATION_MS = 86_400_000.0  # a day: a longer request than that is a mistake of unit
 MAX_AHEAD_US = 300 * 1_000_000  # a clock up to five minutes ahead of ours is believed
 MAX_PROBLEMS = 10  # that are told of one log, or of the rest of a batch: thousands would teach nobody more
+MAX_UNKNOWN = 32  # unknown fields of a newer format that are counted by name
+OTHER_FIELDS = "(other)"  # the name under which further ones are counted
 OLDEST_US = 1_543_622_400 * 1_000_000  # 2018-12-01, FastAPI's first month: older is a clock that was never set
 
 
@@ -50,7 +51,6 @@ def _address(text: str) -> str:
     return str(address)
 
 
-_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 _SINCE = {"type": "string", "format": "date-time", "pattern": "^(2018-12|2019|20[2-9]|2[1-9]|[3-9])"}  # OLDEST_US
@@ -58,7 +58,7 @@ _EITHER = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
 
 Moment = Annotated[int, PlainValidator(_moment), WithJsonSchema(_SINCE)]
 """ISO 8601 in, microseconds since 1970 out; without an offset it is UTC."""
-Token = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,16}$")]
+Token = Annotated[str, Field(pattern=METHOD)]
 """A method as RFC 9110 (5.6.2) lets it be spelled, at most 16 characters."""
 Address = Annotated[str, Field(max_length=64, json_schema_extra=_EITHER), AfterValidator(_address)]
 """An IPv4 or IPv6 address in its one canonical spelling: zone dropped, IPv4 inside IPv6 unwrapped."""
@@ -83,19 +83,19 @@ class Log(TypedDict):
 
     created_at: Moment
     method: Token
-    endpoint: Annotated[str, Field(min_length=1, max_length=512, pattern=_PRINTABLE)]
+    endpoint: Annotated[str, Field(min_length=1, max_length=512, pattern=PRINTABLE)]
     ip: NotRequired[Annotated[Address, Text("a", "an address in any spelling")] | None]
     process_time: Annotated[float, Field(ge=0, le=MAX_DURATION_MS, description="milliseconds")]
     status_code: Annotated[int, Field(ge=100, le=599)]
     weight: NotRequired[Annotated[int, Field(ge=1, le=1_000_000, description="requests this log stands for")]]
     consumer: NotRequired[
-        Annotated[str, Field(min_length=1, max_length=128, pattern=_PRINTABLE), Text("k", "the whole name")] | None
+        Annotated[str, Field(min_length=1, max_length=128, pattern=PRINTABLE), Text("k", "the whole name")] | None
     ]
     user_agent: NotRequired[
-        Annotated[str, Field(min_length=1, max_length=256, pattern=_PRINTABLE), Text("u", "the whole header")] | None
+        Annotated[str, Field(min_length=1, max_length=256, pattern=PRINTABLE), Text("u", "the whole header")] | None
     ]
     path: NotRequired[
-        Annotated[str, Field(min_length=1, max_length=512, pattern=_PRINTABLE), Text("p", "the whole raw path")] | None
+        Annotated[str, Field(min_length=1, max_length=512, pattern=PRINTABLE), Text("p", "the whole raw path")] | None
     ]
 
 
@@ -131,80 +131,23 @@ class Envelope(TypedDict):
 
     __pydantic_config__ = _STRICT  # type: ignore[misc]
 
-    batch_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    format: NotRequired[Annotated[int, Field(ge=1, description="of the wire; a service ignores what newer ones add")]]
+    batch_id: Annotated[str, Field(pattern=BATCH_ID)]
     client: NotRequired[Client | None]
     dropped: NotRequired[
         Annotated[
-            dict[Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")], Annotated[int, Field(ge=0, le=1_000_000_000)]],
+            dict[Annotated[str, Field(pattern=LOSS_REASON)], Annotated[int, Field(ge=0, le=1_000_000_000)]],
             Field(max_length=32, json_schema_extra={"additionalProperties": False}),
         ]
     ]
     logs: Annotated[list[Log], Field(max_length=MAX_LOGS)]
 
 
-_one = TypeAdapter[Log](Log)
-_batch = TypeAdapter[Envelope](Envelope)
-
-
-def parse_log(body: bytes) -> Log:
-    """The log in a JSON body. Raises Invalid, with the problems found, the first MAX_PROBLEMS of them."""
-    try:
-        return _one.validate_json(body)
-    except ValidationError as error:
-        raise Invalid("The log is not valid", _problems(_details(error), in_batch=False)) from error
-
-
-def parse_batch(body: bytes) -> tuple[Envelope, list[Problem]]:
-    """The batch in a JSON body: its valid logs, and what is wrong with each of the others.
-
-    Raises Invalid when the body is no batch at all, TooLarge when it holds more than MAX_LOGS logs.
-    """
-    try:
-        return _batch.validate_json(body), []
-    except ValidationError as error:
-        details = _details(error)
-        problems = _problems(details, in_batch=True)
-        if any(each["type"] == "too_long" and each["loc"] == ("logs",) for each in details):
-            raise TooLarge(f"A batch holds at most {MAX_LOGS} logs") from error
-        if any(problem.index is None for problem in problems):
-            raise Invalid("The batch is not valid", problems) from error
-    refused = {problem.index for problem in problems}
-    envelope = from_json(body)
-    envelope["logs"] = [log for index, log in enumerate(envelope["logs"]) if index not in refused]
-    return _batch.validate_python(envelope), problems
-
-
-def _details(error: ValidationError) -> list[ErrorDetails]:
-    return error.errors(include_url=False, include_context=False, include_input=False)
-
-
-def _problems(details: list[ErrorDetails], *, in_batch: bool) -> list[Problem]:
-    told, problems = Counter[int | None](), list[Problem]()
-    for each in details:
-        problem = _problem(each, in_batch)
-        told[problem.index] += 1
-        if told[problem.index] <= MAX_PROBLEMS:
-            problems.append(problem)
-    return problems
-
-
-def _problem(error: ErrorDetails, in_batch: bool) -> Problem:
-    where = list(error["loc"])
-    index = None
-    if in_batch and len(where) > 1 and where[0] == "logs" and isinstance(where[1], int):
-        index, where = where[1], where[2:]
-    return Problem(index, ".".join(map(str, where))[:128] or None, error["msg"])
-
-
-def refusals(problems: Iterable[Problem]) -> Counter[str]:
-    """How many logs were refused, by reason: a log with several problems counts for the first of them."""
-    first = {problem.index: problem.field for problem in reversed(list(problems))}
-    return Counter(
-        "not_a_log" if field is None else f"invalid_{field}" if field in Log.__annotations__ else "unknown_field"
-        for field in first.values()
-    )
-
-
 def schema(kind: str) -> dict[str, object]:
-    """JSON Schema of what is accepted: `kind` is "log" or "batch"; nested types are in its own `$defs`."""
-    return (_one if kind == "log" else _batch).json_schema()
+    """JSON Schema of what should be sent: `kind` is "log" or "batch"; nested types are in its own `$defs`."""
+    batch = TypeAdapter(Envelope).json_schema()
+    if kind == "batch":
+        return batch
+    log: dict[str, Any] = TypeAdapter(Log).json_schema()
+    log["properties"]["format"] = batch["properties"]["format"]
+    return log | {"title": "SingleLog"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -123,6 +124,18 @@ def _elsewhere(authorization: str) -> str:
     return f"Missing API key: send it in the X-API-Key header, not {where}"
 
 
+def refuse_repeated(request: Request, several: Collection[str] = ()) -> None:
+    """Raise Invalid when a query parameter comes twice, but those that may come several times.
+
+    A framework takes the last value, and so would answer another question than the caller believes.
+    """
+    given = Counter(name for name, _ in request.query_params.multi_items() if name not in several)
+    repeated = [name for name, times in given.items() if times > 1]
+    if repeated:
+        problems = [Problem(None, name[:128], "Input should be given once") for name in repeated[:MAX_PROBLEMS]]
+        raise Invalid("A parameter is given more than once", problems)
+
+
 def header(request: Request, name: str) -> str:
     """All lines of a header, joined by commas; empty when there is none."""
     return ",".join(request.headers.getlist(name))
@@ -152,7 +165,8 @@ async def _on_api_error(_: Request, error: Exception) -> JSONResponse:
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     problems = []
     for each in cast("RequestValidationError", error).errors()[:MAX_PROBLEMS]:
-        _, *where = map(str, each["loc"])  # the first says in which part of the request
+        _, *where = each["loc"]  # the first says in which part of the request; a number, which of several values
+        where = [part for part in where if isinstance(part, str)]
         problems.append(Problem(None, ".".join(where)[:128] or None, reason(each)))
     return await _on_api_error(request, Invalid("The request is not valid", problems))
 

@@ -8,8 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.errors import Invalid
-from analytics.query.ranges import MAX_POINTS, Period, Range, label, parse_range, point_of, points
+from analytics.errors import Invalid, Problem
+from analytics.query.ranges import (
+    MAX_POINTS,
+    NOT_A_DATE,
+    Period,
+    Range,
+    label,
+    last_shown,
+    parse_range,
+    point_of,
+    points,
+    refuse_too_long,
+)
+from analytics.schema import MAX_AHEAD_US
 from analytics.times import microseconds
 from tests.support import reference
 
@@ -32,11 +44,64 @@ def at(text: str) -> int:
         ("2025-11-24T10:00:00+02:00", None, Range(at("2025-11-24T08:00:00"), None)),
         ("2025-11-24T10:00:00 02:00", None, Range(at("2025-11-24T08:00:00"), None)),
         ("2025-11-24 10:00:00", None, Range(at("2025-11-24T10:00:00"), None)),
+        ("2025-11-24 10:00", None, Range(at("2025-11-24T10:00:00"), None)),
+        ("2025-11-24t10:00:00.5z", None, Range(at("2025-11-24T10:00:00.5"), None)),
+        ("2025-11-24T23:59:59.999999-05:30", None, Range(at("2025-11-25T05:29:59.999999"), None)),
+        ("1969-12-31", "1970-01-01", Range(0, at("1970-01-02"))),
     ],
 )
 def test_a_range_is_read(start: str | None, end: str | None, expected: Range) -> None:
     """A date as the end means all of that day, a datetime is where the range stops; without an offset it is UTC."""
     assert parse_range(start, end) == expected
+
+
+FORMS = [  # of ISO 8601 or of Python, and of neither
+    "20251124",
+    "2025-W48",
+    "2025-W48-1",
+    "2025W481",
+    "2025-328",
+    "2025-11",
+    "--11-24",
+    "20251124T100000Z",
+    "2025-11-24T10",
+    "2025-11-24T1000",
+    "2025-11-24T10:00:00,5",
+    "2025-11-24T10:00:00.",
+    "2025-11-24T10:00:00.0000001",
+    "2025-11-24T24:00",
+    "2025-11-24T24:00:00Z",
+    "2025-11-24T23:59:60Z",
+    "2025-11-24T10:60",
+    "2025-11-24T10:00+02",
+    "2025-11-24T10:00+0200",
+    "2025-11-24T10:00+02:00:00",
+    "2025-11-24T10:00+24:00",
+    "2025-11-24T10:00 +02:00",
+    "2025-11-24_10:00",
+    "2025-11-24Z",
+    "2025-11-24+02:00",
+    "2025-11-24T",
+    " 2025-11-24",
+    "2025-11-24\n",
+    "+2025-11-24",
+    "0000-01-01",
+    "2025-1-1",
+    "\uff12025-11-24",
+    "2025-11-24T1\u0660:00",
+    "2025-11-24T10:00\u221202:00",
+    "today",
+    "1763985600",
+]
+
+
+@pytest.mark.parametrize("text", FORMS)
+def test_a_date_has_one_form(text: str) -> None:
+    """What could mean another day than its author thinks, in any version of Python, is refused, as start and as end."""
+    for start, end, field in ((text, None, "start_date"), (None, text, "end_date")):
+        with pytest.raises(Invalid) as refusal:
+            parse_range(start, end)
+        assert refusal.value.problems == [Problem(None, field, NOT_A_DATE)]
 
 
 @pytest.mark.parametrize(
@@ -74,9 +139,45 @@ def test_points_follow_each_other_without_a_gap(first: int, length: int, period:
     assert found == sorted({reference.point(period, moment) for moment in (*days, first + length)})
 
 
-def test_too_many_points_are_refused() -> None:
-    """A week of minutes is answered, a minute more is not; nothing is made before that is known to the caller."""
-    start, minute = at("2025-11-24"), 60_000_000
-    assert len(list(points(Period.minutely, start, start + MAX_POINTS * minute - 1))) == MAX_POINTS
+@pytest.mark.parametrize(
+    ("period", "length"),
+    [(Period.minutely, 60), (Period.hourly, 3_600), (Period.daily, 86_400), (Period.weekly, 604_800)],
+)
+def test_too_many_points_are_refused(period: Period, length: int) -> None:
+    """A week of minutes is answered, a minute more is not, before any point is made; so it is with other periods."""
+    start = point_of(period)(at("2025-11-24"))
+    last = start + MAX_POINTS * length * 1_000_000 - 1
+    assert len(list(points(period, start, last))) == MAX_POINTS
+    for first, beyond in ((start, last + 1), (start - 1, last)):
+        with pytest.raises(Invalid, match="too long for the period"):
+            points(period, first, beyond)
+
+
+def test_too_many_months_are_refused() -> None:
+    """840 years of them are answered."""
+    first, last = at("1970-01-31"), at("2809-12-01")
+    assert len(list(points(Period.monthly, first, last))) == MAX_POINTS
     with pytest.raises(Invalid, match="too long for the period"):
-        list(points(Period.minutely, start, start + MAX_POINTS * minute))
+        points(Period.monthly, first, at("2810-01-01"))
+
+
+@given(moments, st.none() | moments)
+def test_a_series_goes_to_the_end_of_the_range_or_of_the_day(now: int, end: int | None) -> None:
+    """To now where the range is open; never to a day on which no log can be yet."""
+    last = last_shown(Range(None, end), now)
+    if end is None:
+        assert last == now
+    else:
+        assert last in (end - 1, point_of(Period.daily)(last) + 86_400_000_000 - 1)
+        assert last == end - 1 or now + MAX_AHEAD_US <= last < now + MAX_AHEAD_US + 86_400_000_000
+
+
+def test_a_range_is_too_long_as_soon_as_its_start_says_so() -> None:
+    """An open start says nothing; an end in the far future counts as today."""
+    now, week = at("2025-11-24T12:00:00"), at("2025-11-17T12:01:00")
+    for asked in (Range(None, at("2099-01-01")), Range(week, None), Range(at("2090-01-01"), at("2099-01-01"))):
+        refuse_too_long(asked, Period.minutely, now)
+    refuse_too_long(Range(at("2000-01-01"), at("2099-01-01")), Period.daily, now)
+    for asked in (Range(week - 60_000_000, None), Range(week, at("2099-01-01"))):
+        with pytest.raises(Invalid, match="too long for the period"):
+            refuse_too_long(asked, Period.minutely, now)

@@ -77,8 +77,7 @@ def flood(logs: int) -> Iterator[Batch]:
     for first in range(0, logs, 1_000):
         numbers = range(first, first + 1_000)
         cells: list[SeriesKey] = [
-            SeriesKey(f"M{n % METHODS}", f"/{'long' * 20}/{n % 100_000}", 200 + n // METHODS % STATUSES)
-            for n in numbers
+            (f"M{n % METHODS}", f"/{'long' * 20}/{n % 100_000}", 200 + n // METHODS % STATUSES) for n in numbers
         ]
         places = range(1_000)
         yield Batch(

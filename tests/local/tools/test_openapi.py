@@ -110,7 +110,7 @@ def test_every_example_is_one(where: str, content: dict[str, Any]) -> None:
 
 def successes() -> dict[tuple[str, str, int], tuple[dict[str, Any], ...]]:
     """By operation and status: the options of requests that succeed, on empty tables and after those above them."""
-    sent = batch(log(), log(ip="x"), dropped={"timeout": 1})
+    sent = batch(log(), log(ip="x"), {}, dropped={"timeout": 1})
     days: tuple[dict[str, Any], ...] = ({"start_date": "2025-11-23", "period": "hourly"}, {"compare": "previous"})
     return {
         ("GET", "/health", 200): ({},),
@@ -210,7 +210,7 @@ def test_examples_are_what_is_answered(api: Api) -> None:
         return OPERATIONS[method, path]["responses"][str(status)]["content"][media_type]["example"]
 
     assert api.post("/track", json=log(status_code="200")).json() == example("POST", "/track", 422)
-    answer = api.post("/track/batch", json=batch(log(), log(), log(), log(ip="x"))).json()
+    answer = api.post("/track/batch", json=batch(log(), log(), log(), log(status_code="200"))).json()
     assert answer["rejected"] == example("POST", "/track/batch", 200)["rejected"]
     for media_type in ("application/json", "application/x-ndjson", "text/csv"):
         answer = api.get("/raw_logs", headers={"Accept": media_type})
@@ -225,32 +225,34 @@ def test_examples_are_what_is_answered(api: Api) -> None:
 
 
 def test_what_is_described_is_what_is_taken(api: Api) -> None:
-    """Logs that the schema of the body allows are accepted, and those that it refuses are refused."""
+    """Logs that the schema of the body allows are accepted, and others refused; odd ones are repaired and accepted."""
     schema = OPERATIONS["POST", "/track"]["requestBody"]["content"]["application/json"]["schema"]
     good = (
         log(),
         log(ip=None, consumer=None, user_agent=None, path=None, weight=1),
         log(method="X" * 16, status_code=599, process_time=0, endpoint="/ü"),
     )
+    odd = (log(endpoint="/a\x00b"), log(weight=0), log(consumer=""), log(ip="x" * 65))
     bad = (
         log(status_code=600),
         log(status_code="200"),
         log(method=""),
-        log(endpoint="/a\x00b"),
+        log(endpoint=7),
         log(process_time=-1),
-        log(weight=0),
-        log(consumer=""),
         log(extra=1),
         log(created_at=...),
-        log(ip="x" * 65),
     )
+    numbered = log(format=1)
+    assert (mistakes(numbered, schema), api.post("/track", json=numbered).status_code) == ([], 200)
+    for each in odd:
+        assert (len(mistakes(each, schema)), api.post("/track", json=each).status_code) == (1, 200), each
     for each in good:
         assert (mistakes(each, schema), api.post("/track", json=each).status_code) == ([], 200)
     for each in bad:
         assert (len(mistakes(each, schema)), api.post("/track", json=each).status_code) == (1, 422), each
     send(api, *good)
     whole = OPERATIONS["POST", "/track/batch"]["requestBody"]["content"]["application/json"]["schema"]
-    envelope = batch(*good, client={"name": "api-analytics"}, dropped={"timeout": 1})
+    envelope = batch(*good, client={"name": "api-analytics"}, dropped={"timeout": 1}, format=1)
     assert mistakes(envelope, whole) == []
     assert mistakes(envelope | {"batch_id": "a b", "more": 1}, whole) != []
 

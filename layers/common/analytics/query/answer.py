@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 
 from analytics.blocks import Dashboard
 from analytics.errors import Invalid, Problem
 from analytics.query.filter import Filter
-from analytics.query.ranges import LAST_US, Period, Range
+from analytics.query.ranges import LAST_US, Period, Range, last_shown
 from analytics.query.report import Report
 from analytics.schema import MAX_AHEAD_US
 from analytics.store import LogTable
@@ -66,7 +66,7 @@ def compared(source: Source, question: Question) -> Dashboard:
     Both are null where there is no such range: the start is open, or still to come. It does not begin before 1970.
     """
     asked = question.wanted.range
-    end = source.clock() if asked.end is None else asked.end
+    end = last_shown(asked, source.clock() - 1) + 1
     if asked.start is None or asked.start >= end:
         return {**answer(source, question), "previous": None, "change": None}
     before = Range(max(0, 2 * asked.start - end), asked.start)
@@ -105,7 +105,7 @@ def _folded(source: Source, questions: list[Question], now: int) -> tuple[Fold, 
     """One pass over a stream, and a report for each question on what rollups can tell."""
     late = now + FOLD_US
     fold = Fold(source.table, source.stream, now, lambda: source.clock() > late)
-    reports = [_report(question) for question in questions]
+    reports = [_report(question, now) for question in questions]
     first = min(_first_day(question.wanted.range) for question in questions)
     for summary in fold.summaries(first, lambda summary: any(report.needs_intervals(summary) for report in reports)):
         for report in reports:
@@ -113,10 +113,10 @@ def _folded(source: Source, questions: list[Question], now: int) -> tuple[Fold, 
     return fold, reports
 
 
-def _report(question: Question) -> Report:
+def _report(question: Question, now: int) -> Report:
     period = Period.hourly if question.period is Period.minutely else question.period
     wanted = replace(question.wanted, range=_whole_hours(question.wanted.range))
-    return Report(wanted, period, question.top)
+    return Report(wanted, period, question.top, now=now)
 
 
 def _horizon(fold: Fold) -> int | None:
@@ -127,7 +127,7 @@ def _horizon(fold: Fold) -> int | None:
     until = max((gap.until for gap in fold.gaps if gap.expired), default=None)
     if until is None:
         return None
-    at = microseconds(datetime.fromisoformat(until.partition("#")[0]).replace(tzinfo=UTC))
+    at = microseconds(datetime.fromisoformat(until.partition("#")[0]))
     return -(-(at + MAX_AHEAD_US) // _HOUR_US) * _HOUR_US
 
 
@@ -153,7 +153,7 @@ def _answer(source: Source, question: Question, report: Report, fold: Fold, now:
     covered, counted, missing = _whole_hours(wanted.range), None, ""
     is_lost = horizon is not None and _is_before(wanted.range, horizon)
     if is_lost:
-        report, missing = _report(question), "Summaries of it have expired"
+        report, missing = _report(question, now), "Summaries of it have expired"
     elif _needs_raw(question, now):
         counted, missing = _from_raw(source, question, report, now + FOLD_US + RAW_US)
     if counted is None:
@@ -202,10 +202,10 @@ def _from_raw(source: Source, question: Question, known: Report, last: int) -> t
         return None, f"There are more than {MAX_RAW:,} raw logs to count"
     first = first_receipt(question.wanted.range)
     expected = {day: n for day, n in known.accepted_by_day.items() if n and (first is None or day >= first // _DAY_US)}
-    report = Report(question.wanted, question.period, question.top, filtered=True)
     summary = Summary(MINUTE if question.period is Period.minutely else HOUR)
     found = Counter[int]()
     now = source.clock()
+    report = Report(question.wanted, question.period, question.top, now=now, filtered=True)
     late = min(now + RAW_US, last)
     for stored in source.table.kept(source.stream, first, now):
         if source.clock() > late:

@@ -24,7 +24,7 @@ def row(sort_key: str, batch: Batch, position: int) -> Row:
         "created_at": isoformat(batch.times[position]),
         "process_time": batch.durations[position] / 1000,
         "weight": batch.weights[position] if batch.weights else 1,
-        **batch.series[batch.series_ids[position]]._asdict(),
+        **dict(zip(("method", "endpoint", "status_code"), batch.series[batch.series_ids[position]], strict=True)),
         **{name: column.at(position) for name, column in batch.texts.items()},
     }
     return {name: values.get(name) for name in COLUMNS}

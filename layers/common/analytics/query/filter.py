@@ -14,22 +14,24 @@ SUMMARIZED = frozenset({"range", "method", "endpoint", "endpoint_contains", "sta
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Conditions on a log. Durations are in microseconds, both ends included."""
+    """Conditions on a log. A set of values holds when the log has any of them, and always when it is empty.
+
+    Durations are in microseconds, both ends included.
+    """
 
     range: Range = field(default_factory=Range)
-    method: str | None = None
-    endpoint: str | None = None
-    endpoint_contains: str | None = None
-    status_code: int | None = None
-    texts: Mapping[str, str] = field(default_factory=dict)  # the whole value, by field of `schema.TEXTS`
+    method: frozenset[str] = frozenset()
+    endpoint: frozenset[str] = frozenset()
+    endpoint_contains: frozenset[str] = frozenset()  # parts of an endpoint
+    status_code: frozenset[int] = frozenset()
+    texts: Mapping[str, frozenset[str]] = field(default_factory=dict)  # whole values, by field of `schema.TEXTS`
     shortest: int | None = None
     longest: int | None = None
 
     @property
     def narrows_series(self) -> bool:
         """Whether some methods, endpoints or status codes are left out."""
-        conditions = (self.method, self.endpoint, self.endpoint_contains, self.status_code)
-        return any(condition is not None for condition in conditions)
+        return bool(self.method or self.endpoint or self.endpoint_contains or self.status_code)
 
     @property
     def not_summarized(self) -> list[str]:
@@ -38,16 +40,17 @@ class Filter:
         return [
             name
             for name, condition in {**given, **self.texts}.items()
-            if condition is not None and name not in SUMMARIZED
+            if condition not in (None, frozenset()) and name not in SUMMARIZED
         ]
 
     def matches(self, key: SeriesKey) -> bool:
         """Whether logs of this method, endpoint and status are asked for."""
+        method, endpoint, status_code = key
         return (
-            (self.method is None or key.method == self.method)
-            and (self.endpoint is None or key.endpoint == self.endpoint)
-            and (self.endpoint_contains is None or self.endpoint_contains in key.endpoint)
-            and (self.status_code is None or key.status_code == self.status_code)
+            (not self.method or method in self.method)
+            and (not self.endpoint or endpoint in self.endpoint)
+            and (not self.endpoint_contains or any(part in endpoint for part in self.endpoint_contains))
+            and (not self.status_code or status_code in self.status_code)
         )
 
     def positions(self, batch: Batch) -> Sequence[int]:
@@ -60,10 +63,10 @@ class Filter:
             found = [at for at in found if batch.times[at] in self.range]
         for name, wanted in self.texts.items():
             column = batch.texts.get(name)
-            if column is None or wanted not in column.values:
+            numbers = {column.values.index(value) for value in wanted.intersection(column.values)} if column else ()
+            if column is None or not numbers:
                 return []
-            number = column.values.index(wanted)
-            found = [at for at in found if column.ids[at] == number]
+            found = [at for at in found if column.ids[at] in numbers]
         if self.shortest is not None or self.longest is not None:
             low, high = self.shortest or 0, float("inf") if self.longest is None else self.longest
             found = [at for at in found if low <= batch.durations[at] <= high]

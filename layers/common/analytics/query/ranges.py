@@ -5,12 +5,14 @@ Inside, a moment is whole microseconds since 1970, and a range is `[start, end)`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from analytics.errors import Invalid, Problem
+from analytics.schema import MAX_AHEAD_US
 from analytics.times import microseconds
 
 MAX_POINTS = 10_080  # of one time series: a week of minutes, or 27 years of days
@@ -49,7 +51,7 @@ class Range:
 
 
 def parse_range(start_date: str | None, end_date: str | None) -> Range:
-    """The range between a start and an end, each a date or a datetime in ISO 8601 (without offset: UTC).
+    """The range between a start and an end, each a date or a date and time (see NOT_A_DATE; without offset: UTC).
 
     A date as the end includes all of that day; what is before 1970 is taken as 1970. Raises Invalid for anything else,
     and for an end not after the start.
@@ -62,18 +64,43 @@ def parse_range(start_date: str | None, end_date: str | None) -> Range:
     return asked
 
 
+NOT_A_DATE = "Input should be a date, as 2026-11-24, or a date and time, as 2026-11-24T14:30 or 2026-11-24T14:30:00Z"
+
+# What RFC 3339 allows, with seconds and offset left out where they are not needed. Other forms of ISO 8601 (weeks, days
+# of the year, digits alone) are refused: Python reads some of them, and not always as they are meant. An hour 24 and a
+# second 60 do not exist. The "+" of an offset arrives as a space when it is not escaped.
+_DATE = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)"
+    r"([Tt ](?P<clock>([01]\d|2[0-3]):\d\d(:\d\d(\.\d{1,6})?)?)(?P<offset>[Zz]|[+ -]\d\d:\d\d)?)?",
+    re.ASCII,
+)
+
+
 def _moment(field: str, text: str | None, days: int = 0) -> int | None:
     if text is None:
         return None
     try:
-        if len(text) <= 10:  # a date alone
-            at = microseconds(datetime.combine(date.fromisoformat(text), time())) + days * _DAY_US
-        else:  # an unescaped "+" of an offset arrives as a space
-            at = microseconds(datetime.fromisoformat(text.replace(" ", "+") if text[-6:-5] == " " else text))
-        return min(max(at, 0), LAST_US)
+        match = _DATE.fullmatch(text)
+        if match is None:
+            raise ValueError(text)
+        day, clock, offset = match["day"], match["clock"], match["offset"]
+        if clock is None:
+            at = microseconds(datetime.fromisoformat(day)) + days * _DAY_US
+        else:
+            at = microseconds(datetime.fromisoformat(f"{day}T{clock}{(offset or 'Z').replace(' ', '+').upper()}"))
     except ValueError:
-        reason = "Input should be a date or datetime in ISO 8601"
-        raise Invalid(f"{field} is not a date", [Problem(None, field, reason)]) from None
+        raise Invalid(f"{field} is not a date", [Problem(None, field, NOT_A_DATE)]) from None
+    return min(max(at, 0), LAST_US)
+
+
+def last_shown(asked: Range, now: int) -> int:
+    """The last moment that a time series over a range goes to: now where it is open, else the last one inside.
+
+    It never goes beyond the last day that a log can be of now, when a client's clock is as far ahead as is believed.
+    """
+    if asked.end is None:
+        return now
+    return min(asked.end, (now + MAX_AHEAD_US) // _DAY_US * _DAY_US + _DAY_US) - 1
 
 
 def point_of(period: Period) -> Callable[[int], int]:
@@ -98,17 +125,34 @@ def label(period: Period, start: int) -> str:
 def points(period: Period, first: int, last: int) -> Iterator[int]:
     """The starts of all points from the one of `first` to the one of `last`.
 
-    Raises Invalid when there are more than MAX_POINTS.
+    Raises Invalid, before it gives any, when there are more than MAX_POINTS.
     """
-    of = point_of(period)
-    start, count = of(first), 0
+    start = point_of(period)(first)
+    if _number(period, last) - _number(period, first) >= MAX_POINTS:
+        reason = f"Input should be a longer period: this range has more than {MAX_POINTS} {period} points"
+        raise Invalid("The range is too long for the period", [Problem(None, "period", reason)])
+    return _points(period, start, last)
+
+
+def refuse_too_long(asked: Range, period: Period, now: int) -> None:
+    """Raise Invalid when a range has too many points of the period, where its start says so before any log is read."""
+    if asked.start is not None:
+        points(period, asked.start, last_shown(asked, now))
+
+
+def _points(period: Period, start: int, last: int) -> Iterator[int]:
+    of, step = point_of(period), _STEPS[period]
     while start <= last:
-        if count == MAX_POINTS:
-            reason = f"Input should be a longer period: this range has more than {MAX_POINTS} {period} points"
-            raise Invalid("The range is too long for the period", [Problem(None, "period", reason)])
         yield start
-        count += 1
-        start = of(start + _STEPS[period])
+        start = of(start + step)
+
+
+def _number(period: Period, at: int) -> int:
+    """Which point a moment falls into, counted from a first one."""
+    if period is Period.monthly:
+        moment = _datetime(at)
+        return moment.year * 12 + moment.month
+    return point_of(period)(at) // _STEPS[period]
 
 
 _STEPS = {  # from the start of a point to somewhere in the next one

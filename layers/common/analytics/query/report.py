@@ -7,13 +7,14 @@ of whole intervals, or the summaries are of just the logs that are asked for.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analytics.batch import Counts
 from analytics.blocks import Delivery, Point
 from analytics.query.filter import Filter
-from analytics.query.ranges import Period, label, point_of, points
+from analytics.query.ranges import Period, label, last_shown, point_of, points
+from analytics.schema import MAX_UNKNOWN, OTHER_FIELDS
 from analytics.summary.aggregate import Aggregate
 from analytics.summary.counters import SECTIONS
 from analytics.summary.route_section import NOT_BY_ENDPOINT
@@ -22,16 +23,20 @@ from analytics.summary.stats import RequestStats, milliseconds
 from analytics.summary.summary import Summary
 from analytics.times import DAY, SECOND, isoformat
 
+_NOTHING = RequestStats()
+
 
 class Report:
     """Adds up summaries and gives the blocks.
 
     `wanted` is applied by method, endpoint, status and range; `filtered` says that the summaries are of just the logs
-    that match, so that everything about them is known. `top` is the length of the ranked lists.
+    that match, so that everything about them is known. `top` is the length of the ranked lists. A time series goes to
+    its last log, and on to the end of the range or to `now`: see `ranges.last_shown`.
     """
 
-    def __init__(self, wanted: Filter, period: Period, top: int, *, filtered: bool = False) -> None:
+    def __init__(self, wanted: Filter, period: Period, top: int, *, now: int = 0, filtered: bool = False) -> None:
         self._wanted = wanted
+        self._now = now
         self._period = period
         self._point = point_of(period)
         self._top = top
@@ -121,6 +126,7 @@ class Report:
             "min_response_time": None if total.shortest is None else milliseconds(total.shortest),
             "max_response_time": None if total.longest is None else milliseconds(total.longest),
             "error_rate": round(total.error_share * 100, 2),
+            "error_share": round(total.error_share, 6),
             **total.percentiles(),
         }
         precision: dict[str, Any] = {"percentiles": 0.01}
@@ -131,6 +137,7 @@ class Report:
             summary |= shown.summary
             precision |= shown.precision
             unavailable |= shown.unavailable
+        precision |= self._missing(precision)
         if total.latency is None:
             unavailable["summary.percentiles"] = NOT_BY_ENDPOINT
         if any(stats.latency is None for stats in self._points.values()):
@@ -144,14 +151,33 @@ class Report:
             "unavailable": unavailable,
         }
 
+    def _missing(self, precision: Mapping[str, int]) -> dict[str, int]:
+        """How many requests a filter may have missed because a summary counts their endpoint or method as other.
+
+        A name has at most so many, so several names have as many times more. A status code is always known.
+        """
+        wanted, endpoints, methods = (
+            self._wanted,
+            precision["endpoints_low_by_at_most"],
+            precision["methods_low_by_at_most"],
+        )
+        if not self._narrowed:
+            return {"requests_low_by_at_most": 0}
+        missing = len(wanted.endpoint) * endpoints or len(wanted.method) * methods
+        return {
+            "methods_low_by_at_most": missing if wanted.endpoint else methods,
+            "consumers_low_by_at_most": precision["consumers_low_by_at_most"] + missing,
+            "requests_low_by_at_most": missing,
+        }
+
     def _time_series(self) -> list[Point]:
-        if not self._total.requests:
-            return []
+        """The points of the whole range, also where it is empty. An open start is where the first log is."""
         asked, filled = self._wanted.range, [start for start, stats in self._points.items() if stats.requests]
+        if not filled and asked.start is None:
+            return []
         first = min(filled) if asked.start is None else asked.start
-        last = max(filled) if asked.end is None else asked.end - 1
-        every = points(self._period, first, last)
-        return [_point(label(self._period, start), self._points.get(start, RequestStats())) for start in every]
+        every = points(self._period, first, max([last_shown(asked, self._now), *filled]))
+        return [_point(label(self._period, start), self._points.get(start, _NOTHING)) for start in every]
 
     def _delivery(self) -> Delivery:
         return {
@@ -159,6 +185,9 @@ class Report:
             "rejected": _by_reason(self._counts, "rejected."),
             "duplicates": self._counts["duplicates"],
             "skewed": self._counts["skewed"],
+            "local_times": self._counts["local_times"],
+            "trimmed": _by_reason(self._counts, "trimmed."),
+            "unknown_fields": _shortened(_by_reason(self._counts, "unknown_fields.")),
             "dropped": _by_reason(self._counts, "dropped."),
             "unreadable": self._counts["unreadable"],
             "last_received_at": isoformat(self._last_received) if self._last_received else None,
@@ -170,7 +199,8 @@ def _point(timestamp: str, stats: RequestStats) -> Point:
         "timestamp": timestamp,
         "requests": stats.requests,
         "avg_time": stats.average,
-        "error_rate": round(stats.error_share, 2),
+        "error_rate": round(stats.error_share, 4),
+        "error_share": round(stats.error_share, 6),
         "errors_count": stats.errors,
         **stats.percentiles(),
     }
@@ -178,3 +208,9 @@ def _point(timestamp: str, stats: RequestStats) -> Point:
 
 def _by_reason(counts: Counts, prefix: str) -> dict[str, int]:
     return {name.removeprefix(prefix): n for name, n in ranked(counts) if name.startswith(prefix)}
+
+
+def _shortened(unknown: dict[str, int]) -> dict[str, int]:
+    """The most frequent names; clients may make up new ones with every batch."""
+    others = unknown.pop(OTHER_FIELDS, 0) + sum(list(unknown.values())[MAX_UNKNOWN:])
+    return dict(list(unknown.items())[:MAX_UNKNOWN]) | ({OTHER_FIELDS: others} if others else {})

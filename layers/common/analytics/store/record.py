@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+Scope = Literal["full", "read", "write"]
+"""What a key may do: everything, read, or track. A route needs one of them, and a `full` key has all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ and the rest of the intervals. Each part is zlib over the length of a JSON text 
 blob of histograms, addresses and sketches that the text refers to in order.
 
     {"v": 3, "grain": seconds of an interval, "cells": [[method, endpoint, status code]], "counts": {day: counts},
-     "last": µs, "days": {day: [total, {code: state of the counter}]}, "slots": {interval: total}}
-    {interval: {code: state of the counter}}
+     "last": µs, "days": {day: [total, states]}, "slots": {interval: total}}
+    {interval: states}
+    states: {code: state of the counter, "bytes": …}
 
-The state of a counter is its own affair (`Counter.dump`). A reader ignores a counter whose code it does not know.
+The state of a counter is its own affair (`Counter.dump`). "bytes" says how much of the blob the states of an aggregate
+have, so that a reader can skip counters of a later build, whose codes it does not know. They come after those it knows.
 
 Format 2, of the first release, had the states of the three counters of its time in a list, and counted names beyond
 the limit under "(other)"; `_upgraded` turns them into those of format 3. Format 1 was never released.
@@ -26,7 +28,6 @@ from typing import Any, cast
 
 from pydantic_core import from_json, to_json
 
-from analytics.batch import SeriesKey
 from analytics.summary.aggregate import Aggregate
 from analytics.summary.counter import OTHER, SHOWN_OTHER
 from analytics.summary.counters import COUNTERS
@@ -37,6 +38,7 @@ from analytics.summary.summary import Summary, Totals
 
 FORMAT = 3
 READABLE = (2, 3)
+BYTES = "bytes"  # among the states of counters, whose codes are other words
 
 
 class NewerFormat(ValueError):
@@ -50,12 +52,12 @@ def dump(summary: Summary) -> PackedSummary:
     days = {}
     for day, aggregate in summary.days.items():
         total = _dump_total(aggregate.stats(is_error), blob)
-        days[day] = [total, {kind.code: aggregate.of(kind).dump(blob, None) for kind in COUNTERS}]
+        days[day] = [total, _dump_counters(aggregate, blob, None)]
     totals = {start: _dump_total(each.stats(is_error), blob) for start, each in summary.intervals.items()}
     intervals = {}
     for start, aggregate in summary.intervals.items():
         day_of = summary.days[start // summary.intervals_a_day]
-        intervals[start] = {kind.code: aggregate.of(kind).dump(intervals_blob, day_of.of(kind)) for kind in COUNTERS}
+        intervals[start] = _dump_counters(aggregate, intervals_blob, day_of)
     head = {
         "v": FORMAT,
         "grain": summary.interval,
@@ -84,7 +86,7 @@ def _loaded(head: dict[str, Any], blob: BytesIO, intervals: bytes | None) -> Sum
     if head["v"] == 2:
         head = _upgraded(head)
     summary = Summary(head["grain"])
-    summary.set_series(list(map(SeriesKey._make, head["cells"])))
+    summary.set_series(list(map(tuple, head["cells"])))
     for day, (total, states) in head["days"].items():
         aggregate = summary.days[int(day)]
         aggregate.total = _load_total(total, blob)
@@ -120,11 +122,21 @@ def _whole() -> Iterator[None]:
         raise ValueError("a damaged summary") from error
 
 
+def _dump_counters(aggregate: Aggregate, blob: bytearray, day: Aggregate | None) -> dict[str, object]:
+    """The states of the counters of an aggregate; `day`: of which it is an interval."""
+    start = len(blob)
+    states = {kind.code: aggregate.of(kind).dump(blob, None if day is None else day.of(kind)) for kind in COUNTERS}
+    return states | {BYTES: len(blob) - start}
+
+
 def _load_counters(aggregate: Aggregate, states: Mapping[str, Any], blob: BytesIO, day: Aggregate | None) -> None:
     """Load the counters of an aggregate; `day`: of which it is an interval."""
+    start = blob.tell()
     for kind in COUNTERS:
         if kind.code in states:
             aggregate.put(kind.load(states[kind.code], blob, None if day is None else day.of(kind)))
+    if BYTES in states:  # a summary of format 2 has none
+        blob.seek(start + states[BYTES])
 
 
 def _dump_total(total: RequestStats, blob: bytearray) -> list[object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from analytics.batch import is_error
 from analytics.blocks import TopConsumer
 from analytics.summary.consumers import Consumers
 from analytics.summary.counter import OTHER, SHOWN_OTHER
@@ -24,7 +25,7 @@ class ConsumerSection:
             key = wanted[series_id]
             if key is not None:
                 self._requests[name] += requests
-                if key.is_error:
+                if is_error(key):
                     self._errors[name] += requests
 
     def add_day(self, day: Consumers) -> None:

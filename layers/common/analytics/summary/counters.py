@@ -1,7 +1,8 @@
 """What a summary counts, and what the dashboard shows of it.
 
 Every aggregate holds one counter of each of these kinds. A new counter is a class that keeps to `counter.Counter`, its
-section of the dashboard one that keeps to `section.Section`, and both are a line here.
+section of the dashboard one that keeps to `section.Section`. Both are one line, at the end of SECTIONS: older builds
+read the stored bytes of the counters that they know and skip what comes after.
 """
 
 from __future__ import annotations

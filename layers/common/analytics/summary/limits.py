@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from analytics.batch import SeriesKey
 from analytics.summary.consumers import busiest
 from analytics.summary.counter import OTHER
 from analytics.summary.counters import COUNTERS
@@ -47,9 +46,9 @@ def _limit_series(summary: Summary, day: int, intervals: Sequence[int], scale: f
         if (key := summary.series[series_id]) is not None
     }
     endpoints, series_of = Counter[str](), Counter[str]()
-    for key, requests in requests_of.items():
-        endpoints[key.endpoint] += requests
-        series_of[key.endpoint] += 1
+    for (_, endpoint, _), requests in requests_of.items():
+        endpoints[endpoint] += requests
+        series_of[endpoint] += 1
     if len(endpoints) <= MAX_ENDPOINTS * scale and len(requests_of) <= (MAX_ENDPOINTS + MAX_PAIRS) * 2 * scale:
         return
     kept, undercount = _endpoints_kept(endpoints, series_of, scale)
@@ -60,12 +59,13 @@ def _limit_series(summary: Summary, day: int, intervals: Sequence[int], scale: f
     pairs_kept, _ = busiest(pairs, round(MAX_PAIRS * scale) - 1)
     dropped = Counter[str]()
     renumber = list(range(len(summary.series)))
-    for key, requests in requests_of.items():
-        if key.endpoint not in kept:
-            method = key.method if (key.method, key.status_code) in pairs_kept else OTHER
-            if method == OTHER != key.method:
-                dropped[key.method] += requests
-            renumber[summary.series_id(key)] = summary.series_id(SeriesKey(method, OTHER, key.status_code))
+    for (method, endpoint, status_code), requests in requests_of.items():
+        if endpoint not in kept:
+            shown = method if (method, status_code) in pairs_kept else OTHER
+            if shown == OTHER != method:
+                dropped[method] += requests
+            series_id = summary.series_id((method, endpoint, status_code))
+            renumber[series_id] = summary.series_id((shown, OTHER, status_code))
     summary.days[day] = aggregate = aggregate.renumbered(renumber)
     aggregate.of(Routes).undercount += undercount
     aggregate.of(Routes).method_undercount += max(dropped.values(), default=0)

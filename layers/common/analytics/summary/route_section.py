@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from analytics.batch import SeriesKey
+from analytics.batch import SeriesKey, is_error
 from analytics.blocks import EndpointStats
 from analytics.summary.counter import OTHER, SHOWN_OTHER
 from analytics.summary.histogram import Histogram
@@ -22,12 +22,10 @@ class RouteSection:
         self._totals: dict[SeriesKey, Totals] = {}
         self._latency: dict[str, Histogram | None] = {}  # by endpoint; None: not known
         self._packed: list[tuple[Wanted, Routes]] = []  # whose latency is unpacked for the endpoints that are shown
-        self._narrowed = False
         self._undercount = self._method_undercount = 0
 
-    def add(self, counter: Routes, wanted: Wanted, *, narrowed: bool) -> None:
+    def add(self, counter: Routes, wanted: Wanted, *, narrowed: bool) -> None:  # noqa: ARG002 - `wanted` says it
         """Add a counter."""
-        self._narrowed |= narrowed
         add_totals(self._totals, ((key, totals) for number, totals in counter.rows() if (key := wanted[number])))
         if counter.is_packed:
             self._packed.append((wanted, counter))
@@ -35,7 +33,7 @@ class RouteSection:
             self._add_latency(counter, wanted)
 
     def add_day(self, day: Routes) -> None:
-        """Take note of how many requests of an endpoint may be counted as other."""
+        """Take note of how many requests of an endpoint, or of a method, may be counted as other."""
         self._undercount += day.undercount
         self._method_undercount += day.method_undercount
 
@@ -44,20 +42,23 @@ class RouteSection:
         latency, known = self._latency, counter.has_series_latency
         for series_id in counter.series_ids:
             key = wanted[series_id]
-            if key is None or (shown is not None and key.endpoint not in shown):
+            if key is None:
                 continue
-            so_far = latency.get(key.endpoint, 0)
-            latency[key.endpoint] = so_far + counter.histogram(series_id) if known and so_far is not None else None
+            _, endpoint, _ = key
+            if shown is None or endpoint in shown:
+                so_far = latency.get(endpoint, 0)
+                latency[endpoint] = so_far + counter.histogram(series_id) if known and so_far is not None else None
 
     def show(self, top: int) -> Shown:
         """The blocks, with at most `top` endpoints."""
         endpoints: dict[str, RequestStats] = {}
         methods, statuses = Counter[str](), Counter[int]()
         for key, (requests, duration, shortest, longest) in self._totals.items():
-            stats = RequestStats(requests, requests if key.is_error else 0, duration, shortest, longest)
-            endpoints.setdefault(key.endpoint, RequestStats()).merge(stats)
-            methods[key.method or SHOWN_OTHER] += requests
-            statuses[key.status_code] += requests
+            method, endpoint, status_code = key
+            stats = RequestStats(requests, requests if is_error(key) else 0, duration, shortest, longest)
+            endpoints.setdefault(endpoint, RequestStats()).merge(stats)
+            methods[method or SHOWN_OTHER] += requests
+            statuses[status_code] += requests
         rows = sorted(endpoints.items(), key=lambda item: (-item[1].requests, item[0]))[:top]
         for wanted, counter in self._packed:
             self._add_latency(counter, wanted, {endpoint for endpoint, _ in rows})
@@ -72,8 +73,8 @@ class RouteSection:
                 "status_codes": {str(status): n for status, n in sorted(statuses.items())},
             },
             precision={
+                "methods_low_by_at_most": self._method_undercount,
                 "endpoints_low_by_at_most": self._undercount,
-                "requests_low_by_at_most": self._undercount + self._method_undercount if self._narrowed else 0,
             },
             unavailable={"endpoint_stats.percentiles": NOT_BY_ENDPOINT} if unknown else {},
         )
@@ -86,5 +87,6 @@ def _row(endpoint: str, stats: RequestStats) -> EndpointStats:
         "requests": stats.requests,
         "avg_time": stats.average,
         "errors_count": stats.errors,
+        "error_share": round(stats.error_share, 6),
         **stats.percentiles(),
     }

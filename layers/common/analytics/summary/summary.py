@@ -17,7 +17,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
-from analytics.batch import Batch, Counts, SeriesKey
+from analytics.batch import Batch, Counts, SeriesKey, is_error
 from analytics.summary.accumulator import Accumulator
 from analytics.summary.aggregate import Aggregate
 from analytics.summary.counters import COUNTED
@@ -96,6 +96,8 @@ class Summary:
 
     def series_id(self, key: SeriesKey) -> int:
         """The id of a series here, a new one if need be."""
+        if not self._ids:  # also after `set_series`: most summaries that are loaded are only read
+            self._ids = {known: series_id for series_id, known in enumerate(self.series) if known is not None}
         series_id = self._ids.get(key)
         if series_id is None:
             series_id = self._ids[key] = len(self.series)
@@ -126,7 +128,7 @@ class Summary:
     @property
     def is_error(self) -> list[bool]:
         """By series id, whether the series is of errors."""
-        return [key is not None and key.is_error for key in self.series]
+        return [key is not None and is_error(key) for key in self.series]
 
     @property
     def interval_count(self) -> int:
@@ -135,12 +137,12 @@ class Summary:
 
     def set_series(self, series: list[SeriesKey]) -> None:
         """Take the series of a stored summary, in the order of their ids."""
-        self.series, self._ids = [None, *series], {key: series_id for series_id, key in enumerate(series, 1)}
+        self.series, self._ids = [None, *series], {}
 
     def forget_unused_series(self) -> None:
         """Give new ids to the series of which anything is counted, and forget the others."""
         used = {series_id for day in self.days.values() for series_id in day.of(Routes).totals}
-        if len(used) == len(self._ids):
+        if len(used) == len(self.series) - 1:
             return
         series, self.series, self._ids = self.series, [None], {}
         renumber = [self.series_id(key) if key and old in used else ALL_SERIES for old, key in enumerate(series)]
@@ -153,7 +155,7 @@ class Summary:
         """About how many bytes it takes when it is stored."""
         self.settle()
         aggregates = [*self.days.values(), *self.intervals.values()]
-        names = sum(len(key.endpoint) + 8 for key in self.series if key)
+        names = sum(len(endpoint) + 8 for _, endpoint, _ in filter(None, self.series))
         return names + sum(aggregate.estimated_bytes for aggregate in aggregates)
 
     # -- comparing ---------------------------------------------------------------------------------------------------
