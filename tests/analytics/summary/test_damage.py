@@ -169,7 +169,7 @@ def test_a_damaged_batch_is_left_out_and_told(
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """By its key in the log, in `delivery`, in `range`, and as a metric; its neighbours are counted."""
+    """By its key in the log, in `delivery`, in `range`, and as a metric; its neighbors are counted."""
     for part in range(3):
         send(api, log(), log(), batch_id=f"b{part}")
         clock.advance(1)
