@@ -19,7 +19,7 @@ from analytics.reasons import KEY_ID, PRINTABLE
 from analytics.store import KeyRecord, Scope
 from analytics.store.erasure import Erasure
 from analytics.times import isoformat
-from analytics.web import Service, api_key_header, application, authorized, read_body
+from analytics.web import Service, api_key_header, application, authorized, read_body, refuse_repeated
 
 MAX_GRACE = 30 * 86_400  # seconds
 _NOT_STORED = {"Cache-Control": "no-store"}
@@ -111,13 +111,16 @@ def create_app(service: Service) -> FastAPI:
         return JSONResponse(_shown(secret, record) | {"previous_expires_at": isoformat(ends)}, 201, _NOT_STORED)
 
     @app.delete("/key", tags=["keys"])
-    async def delete_key(asked: Annotated[Revocation, Query()], by: KeyRecord = eraser) -> JSONResponse:
+    async def delete_key(
+        request: Request, asked: Annotated[Revocation, Query()], by: KeyRecord = eraser
+    ) -> JSONResponse:
         """Revoke a key: it stops working within 30 seconds. The data stays until its retention ends.
 
         With `data=true` all keys to the data end and all stored data is erased. That takes two or more calls with the
         same key, and at least 90 seconds. 202 tells how many stored items are deleted and, in `Retry-After`, when to
         call again; 200 means that nothing is left. From then on the key is unknown.
         """
+        refuse_repeated(request)
         if asked.data:
             if asked.key_id:
                 raise Invalid(

@@ -122,7 +122,7 @@ def test_losses_are_counted_by_their_reason(api: Api) -> None:
     assert datetime.now(UTC) - datetime.fromisoformat(delivery.pop("last_received_at")) < timedelta(minutes=1)
     assert sum(delivery.pop("rejected").values()) == 1
     told = {"accepted": 2, "duplicates": 2, "skewed": 1, "dropped": {"buffer_full": 7}}
-    assert delivery == told | {"local_times": 0, "trimmed": {}, "unknown_fields": {}}
+    assert delivery == told | {"local_times": 0, "trimmed": {}, "unknown_fields": {}, "unreadable": 0}
 
 
 def test_a_range_is_compared_with_the_one_before(api: Api) -> None:

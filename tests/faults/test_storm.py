@@ -147,7 +147,7 @@ def test_a_dashboard_needs_no_write(stormy: StormyService) -> None:
     stormy.storm.calm()
     assert caller.blocks()["summary"]["total_requests"] == 250
     assert len(rollups(stormy)) == 1
-    assert fold_on_schedule(stormy.service) == {"folded": 1, "left": 0, "oldest_age": 0}
+    assert fold_on_schedule(stormy.service) == {"folded": 1, "left": 0, "oldest_age": 0, "failed": 0, "unreadable": 0}
 
 
 def test_a_good_key_is_never_unknown(stormy: StormyService) -> None:

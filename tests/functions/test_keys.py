@@ -532,3 +532,11 @@ def test_a_key_revoked_elsewhere_manages_nothing_from_then_on(
     assert delete(api).status_code == 200
     for answer in (elsewhere.get("/keys"), elsewhere.post("/generate_key"), elsewhere.post("/rotate_key")):
         assert (answer.status_code, answer.json()) == (401, UNAUTHORIZED)
+
+
+def test_a_key_is_not_revoked_by_a_parameter_that_is_given_twice(api: Api) -> None:
+    """Which of the two is meant cannot be known: nothing is done, and the key works on."""
+    for query in ("data=false&data=true", "key_id=0000000000000000&key_id=1111111111111111"):
+        answer = api.request("DELETE", f"/key?{query}", headers={"X-API-Key": api.key})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, query.partition("=")[0])
+    assert api.get("/dashboard").status_code == 200

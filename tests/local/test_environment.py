@@ -127,10 +127,14 @@ def test_only_what_is_encrypted_and_elsewhere_may_use_a_proxy(
 @pytest.mark.parametrize(
     ("shell", "message"),
     [
-        ({"RAW_RETENTION_DAYS": "0"}, "RAW_RETENTION_DAYS in the environment must be at least 1, not '0'"),
         (
-            {"RAW_RETENTION_DAYS": "7.5"},
-            "the environment variable RAW_RETENTION_DAYS must be a whole number of days, at least 1, not '7.5'",
+            {"RAW_RETENTION_DAYS": "0"},
+            "RAW_RETENTION_DAYS in the environment must be one of 1, 3, 7, 14, 30, 60, 90, 180, 365, 400, 731, 1096, 1827, "
+            "not '0'",
+        ),
+        (
+            {"DAILY_QUOTA": "7.5"},
+            "the environment variable DAILY_QUOTA must be a whole number of calls, at least 0, not '7.5'",
         ),
     ],
 )

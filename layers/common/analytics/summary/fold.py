@@ -329,6 +329,9 @@ class Fold:
         One that counts fewer has lost raw logs since it was stored, and the stored one stays.
         """
         if rollup.batches is not None and builder.batches is not None:
+            if builder.batches < rollup.batches:
+                text = "A late batch is left out of the rollup R#%s of stream %s: raw logs of that day have expired"
+                logger.error(text, rollup.start, self._stream)
             return builder.batches > rollup.batches
         return _accepted(builder.summary) > _accepted(codec.load(rollup.packed))
 
