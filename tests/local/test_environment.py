@@ -129,8 +129,8 @@ def test_only_what_is_encrypted_and_elsewhere_may_use_a_proxy(
     [
         (
             {"RAW_RETENTION_DAYS": "0"},
-            "RAW_RETENTION_DAYS in the environment must be one of 1, 3, 7, 14, 30, 60, 90, 180, 365, 400, 731, 1096, 1827, "
-            "not '0'",
+            "RAW_RETENTION_DAYS in the environment must be one of "
+            "1, 3, 7, 14, 30, 60, 90, 180, 365, 400, 731, 1096, 1827, not '0'",
         ),
         (
             {"DAILY_QUOTA": "7.5"},
