@@ -90,6 +90,6 @@ def test_the_schedule_writes_its_metrics_as_they_are(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with started("local", "dynamodb", "--port", "0") as database, writing("DashboardFunction", database, log) as ask:
         answer = ask({"detail-type": "Scheduled Event", "source": "aws.events"})
-    assert answer == {"folded": 0, "left": 0, "oldest_age": 0}
+    assert answer == {"folded": 0, "left": 0, "oldest_age": 0, "failed": 0, "unreadable": 0}
     (line,) = lines(log)
     assert list(line) == ["_aws", "Table", "OldestUnfoldedAge", "StreamsLeft"]

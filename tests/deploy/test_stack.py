@@ -213,7 +213,7 @@ def test_with_snapstart_callers_reach_published_versions(tmp_path: Path) -> None
     assert len(versions) == 3
     for version in versions.values():
         told = version["Properties"]["Description"]["Fn::Sub"].split()
-        values = ["DynamoEndpoint", "DailyQuota", "RawRetentionDays", "SummaryRetentionDays"]
+        values = ["BasePath", "DynamoEndpoint", "DailyQuota", "RawRetentionDays", "SummaryRetentionDays"]
         assert sorted(told) == sorted(f"${{{name}}}" for name in [*values, "Release", layer])
     for function in resources(snapped, "AWS::Lambda::Function").values():
         assert function["Properties"]["SnapStart"] == {"ApplyOn": "PublishedVersions"}
