@@ -92,4 +92,4 @@ def test_the_schedule_writes_its_metrics_as_they_are(tmp_path: Path) -> None:
         answer = ask({"detail-type": "Scheduled Event", "source": "aws.events"})
     assert answer == {"folded": 0, "left": 0, "oldest_age": 0, "failed": 0, "unreadable": 0}
     (line,) = lines(log)
-    assert list(line) == ["_aws", "Table", "OldestUnfoldedAge", "StreamsLeft"]
+    assert list(line) == ["_aws", "Table", "OldestUnfoldedAge", "StreamsLeft", "StreamsFailed", "UnreadableItems"]
