@@ -399,6 +399,7 @@ def test_a_key_is_replaced_where_there_are_a_hundred(api: Api, clock: Clock, gra
     assert api.post("/rotate_key").status_code == 201
 
 
+@pytest.mark.long
 def test_every_one_of_a_hundred_keys_can_be_replaced_at_once(api: Api, service: Service, clock: Clock) -> None:
     """In the grace of them all there are twice as many keys, and no more; revoking and erasing find every one."""
     clock.advance(1)

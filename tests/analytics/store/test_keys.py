@@ -169,6 +169,7 @@ def test_keys_that_have_expired_make_room(engine: Engine) -> None:
     assert engine.client.scan(TableName=engine.keys_table)["Count"] == 3
 
 
+@pytest.mark.long
 def test_a_hundred_expired_keys_make_room_at_once(engine: Engine) -> None:
     """They are more than one transaction can take away, with the change of the stream's item."""
     old = [replace(RECORD, key_hash=f"{n:064x}", key_id=f"{n:016}", created_at=NOON + n) for n in range(MAX_KEYS)]

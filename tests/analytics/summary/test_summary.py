@@ -140,6 +140,7 @@ def test_minutes_too(logs: Logs) -> None:
     assert blocks(folded(logs, interval=60), "minutely") == reference.dashboard(logs, "minutely")
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_logs_are_counted_exactly() -> None:
     """The same for 100,000 logs in shuffled batches of 500, past the size at which gathered logs are counted."""
     logs = strategies.many_logs(100_000)
