@@ -63,9 +63,10 @@ class InstantClient:
         return {}
 
     def update_item(self, **update: Any) -> dict[str, Any]:
-        """Raise the watermark; nothing comes late here."""
-        until = update["ExpressionAttributeValues"][":until"]
-        return self.put_item(Item=update["Key"] | {"until": until})
+        """Write the watermark; conditions hold, and nothing comes late here."""
+        known = self.items.get(update["Key"]["timestamp"]["S"], update["Key"])
+        values = {name.removeprefix(":"): value for name, value in update["ExpressionAttributeValues"].items()}
+        return self.put_item(Item=known | values)
 
     def transact_write_items(self, **_: Any) -> dict[str, Any]:
         """Take it, and forget it."""
