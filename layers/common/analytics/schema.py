@@ -7,7 +7,6 @@ at each field would cost more than everything else that ingest does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Any, NotRequired, cast, get_args, get_type_hints
@@ -17,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # typing.TypedDict is refused by pydantic before Python 3.12
 
 from analytics.reasons import BATCH_ID, LOSS_REASON, METHOD, PRINTABLE
-from analytics.times import microseconds
+from analytics.times import parsed
 
 FORMAT = 1  # of the wire. A newer one only adds fields; every client of an older one stays understood.
 MAX_LOGS = 1_000  # in one batch
@@ -32,7 +31,7 @@ OLDEST_US = 1_543_622_400 * 1_000_000  # 2018-12-01, FastAPI's first month: olde
 
 def _moment(value: object) -> int:
     try:
-        at = microseconds(datetime.fromisoformat(cast("str", value)))
+        at = parsed(cast("str", value))
     except (TypeError, ValueError):
         raise PydanticCustomError("iso_8601", "Input should be an ISO 8601 date and time") from None
     if at < OLDEST_US:

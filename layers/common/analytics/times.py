@@ -19,6 +19,11 @@ def microseconds(moment: datetime) -> int:
     return (since.days * DAY + since.seconds) * SECOND + since.microseconds
 
 
+def parsed(text: str) -> int:
+    """Microseconds since 1970 of a time or date in ISO 8601, in UTC where it has no offset. Raises ValueError."""
+    return microseconds(datetime.fromisoformat(text))
+
+
 def isoformat(at_us: int) -> str:
     """ISO 8601 in UTC with six decimals: `2026-11-24T00:30:00.000000Z`."""
     moment = datetime.fromtimestamp(at_us // SECOND, UTC).replace(microsecond=at_us % SECOND, tzinfo=None)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, cast
 
 from analytics.blocks import Dashboard
@@ -23,7 +22,7 @@ from analytics.schema import MAX_AHEAD_US
 from analytics.store import LogTable
 from analytics.summary.fold import Fold
 from analytics.summary.summary import Summary
-from analytics.times import DAY, HOUR, MINUTE, SECOND, isoformat, microseconds
+from analytics.times import DAY, HOUR, MINUTE, SECOND, isoformat, parsed
 
 MAX_RAW = 500_000  # requests in logs that are counted anew for one answer: about a second of work
 FOLD_US = 20 * SECOND  # of folding before an answer says how far it got; the gateway gives up after 30 s
@@ -127,7 +126,7 @@ def _horizon(fold: Fold) -> int | None:
     until = max((gap.until for gap in fold.gaps if gap.expired), default=None)
     if until is None:
         return None
-    at = microseconds(datetime.fromisoformat(until.partition("#")[0]))
+    at = parsed(until.partition("#")[0])
     return -(-(at + MAX_AHEAD_US) // _HOUR_US) * _HOUR_US
 
 

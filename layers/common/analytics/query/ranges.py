@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from analytics.errors import Invalid, Problem
 from analytics.schema import MAX_AHEAD_US
-from analytics.times import microseconds
+from analytics.times import microseconds, parsed
 
 MAX_POINTS = 10_080  # of one time series: a week of minutes, or 27 years of days
 _DAY_US = 86_400 * 1_000_000
@@ -85,9 +85,9 @@ def _moment(field: str, text: str | None, days: int = 0) -> int | None:
             raise ValueError(text)
         day, clock, offset = match["day"], match["clock"], match["offset"]
         if clock is None:
-            at = microseconds(datetime.fromisoformat(day)) + days * _DAY_US
+            at = parsed(day) + days * _DAY_US
         else:
-            at = microseconds(datetime.fromisoformat(f"{day}T{clock}{(offset or 'Z').replace(' ', '+').upper()}"))
+            at = parsed(f"{day}T{clock}{(offset or 'Z').replace(' ', '+').upper()}")
     except ValueError:
         raise Invalid(f"{field} is not a date", [Problem(None, field, NOT_A_DATE)]) from None
     return min(max(at, 0), LAST_US)

@@ -23,7 +23,6 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +33,7 @@ from analytics.batch import Batch
 from analytics.errors import Conflict
 from analytics.store.client import cancellation_codes, translated
 from analytics.summary.rollup import PackedSummary, Rollup, StoredBatch, Watermark
-from analytics.times import SECOND, isoformat, microseconds
+from analytics.times import SECOND, isoformat, parsed
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -93,7 +92,16 @@ class LogTable:
                     {"Put": {"TableName": self._name, "Item": item}} for item in items
                 ]
                 if batch_id is not None:
-                    writes.append(self._mark(stream, batch_id, items, checksum))
+                    keys = {"SS": _sort_keys(items)}
+                    mark: TransactWriteItemTypeDef = {
+                        "Put": {
+                            "TableName": self._name,
+                            "Item": _item(stream, f"B#{batch_id}", second + _REMEMBERED, keys=keys, **checksum),
+                            "ConditionExpression": "attribute_not_exists(api_key)",
+                            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",  # which DynamoDB does not charge
+                        }
+                    }
+                    writes.append(mark)
                 try:
                     self._client.transact_write_items(TransactItems=writes)
                 except ClientError as error:
@@ -107,20 +115,6 @@ class LogTable:
                     return False
         self._note_if_late(stream, _sort_keys(items))
         return True
-
-    def _mark(
-        self, stream: str, batch_id: str, items: list[dict[str, Any]], checksum: dict[str, Any]
-    ) -> TransactWriteItemTypeDef:
-        """The write of the `B#` item of a batch, on condition that there is none."""
-        expires = int(items[0]["ttl"]["N"]) - self._raw_s + _REMEMBERED
-        return {
-            "Put": {
-                "TableName": self._name,
-                "Item": _item(stream, f"B#{batch_id}", expires, keys={"SS": _sort_keys(items)}, **checksum),
-                "ConditionExpression": "attribute_not_exists(api_key)",
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",  # which DynamoDB does not charge
-            }
-        }
 
     def _note_if_late(self, stream: str, sort_keys: list[str]) -> None:
         """Look whether a fold may have passed the time of a batch before the batch was there, and note it if so.
@@ -139,7 +133,7 @@ class LogTable:
         if watermark.until:
             if len(self._watermarks) >= _MOST_WATERMARKS:
                 self._watermarks.clear()
-            self._watermarks[stream] = microseconds(datetime.fromisoformat(watermark.until))
+            self._watermarks[stream] = parsed(watermark.until)
         if late := [each for each in sort_keys if each.removeprefix("L#") < watermark.until]:
             self._update_watermark(stream, "ADD late :late", {":late": {"SS": late}})
 

@@ -23,7 +23,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
 from itertools import chain
 from typing import NamedTuple, Protocol
 
@@ -32,7 +31,7 @@ from analytics.summary import codec
 from analytics.summary.rollup import NO_ROLLUP, PackedSummary, Rollup, StoredBatch, Watermark
 from analytics.summary.rollup_builder import RollupBuilder, day_end
 from analytics.summary.summary import Summary
-from analytics.times import isoformat, microseconds
+from analytics.times import isoformat, parsed
 
 logger = logging.getLogger("analytics")
 
@@ -158,10 +157,7 @@ class Fold:
                 raise ValueError("a rollup without its end")
             return RollupBuilder(*before, newest, newest.batches, codec.load(newest.packed)), before
         except ValueError as error:
-            recounted = self._recounted(newest, until, error)
-            if recounted:
-                self._aside.append(recounted)
-            return RollupBuilder(until, newest.start), before
+            return self._behind(newest, until, error), before
 
     def _opened(
         self, newest: Rollup | None, watermark: Watermark, settled: str, builder: RollupBuilder
@@ -252,13 +248,16 @@ class Fold:
         try:
             codec.load_intervals(builder.summary, self._table.intervals(self._stream, stored))
         except (LookupError, ValueError) as error:
-            recounted = self._recounted(stored, stored.until, error)
-            builder = RollupBuilder(stored.until, stored.start)
-            if recounted:
-                self._aside.append(recounted)
-            return builder
+            return self._behind(stored, stored.until, error)
         builder.weigh()
         return builder
+
+    def _behind(self, rollup: Rollup, until: str, error: Exception) -> RollupBuilder:
+        """A new rollup behind the newest, which cannot be read; that one is counted anew and put aside."""
+        recounted = self._recounted(rollup, until, error)
+        if recounted:
+            self._aside.append(recounted)
+        return RollupBuilder(until, rollup.start)
 
     # -- counting a rollup anew --------------------------------------------------------------------------------------
 
@@ -355,7 +354,7 @@ class Fold:
 
 def _after(until: str) -> str:
     """The time two microseconds after a watermark, so that the one that writers take next lies below it."""
-    return isoformat(microseconds(datetime.fromisoformat(until)) + 2)
+    return isoformat(parsed(until) + 2)
 
 
 def _accepted(summary: Summary) -> int:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import NamedTuple
 
 from analytics.batch import Batch
-from analytics.times import microseconds
+from analytics.times import parsed
 
 
 class PackedSummary(NamedTuple):
@@ -71,4 +70,4 @@ class Watermark:
 
 def received_at(sort_key: str) -> int:
     """The time of receipt in a sort key, in microseconds since 1970."""
-    return microseconds(datetime.fromisoformat(sort_key.split("#")[1]))
+    return parsed(sort_key.split("#")[1])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 from analytics.summary import codec
 from analytics.summary.limits import limit
 from analytics.summary.rollup import NO_ROLLUP, PackedSummary, Rollup, StoredBatch
 from analytics.summary.summary import Summary
-from analytics.times import isoformat, microseconds
+from analytics.times import DAY, SECOND, isoformat, parsed
 
 HEAVY = 250_000  # estimated bytes: a summary over it is limited, and its rollup ends there if it is of several days
 _LARGEST = 390_000  # bytes of a rollup; DynamoDB takes 400 KB, keys and names included
@@ -20,7 +19,7 @@ _MANY_INTERVALS = 100
 
 def day_end(start: str) -> str:
     """When the day of a rollup ends. No two rollups are of the same stretch, so that each can be counted anew."""
-    return isoformat(microseconds(datetime.fromisoformat(start[:10]).replace(tzinfo=UTC) + timedelta(days=1)))
+    return isoformat(parsed(start[:10]) + DAY * SECOND)
 
 
 @dataclass(slots=True)
